@@ -1,0 +1,53 @@
+# quire: every task of the project. `make help` explains them.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+export CARGO_TERM_COLOR ?= auto
+# The model that tests and benchmarks load; `make run` keeps its own in QUIRE_MODELS_DIR or data/models.
+TEST_MODELS := $(CURDIR)/target/models
+
+.PHONY: help setup run test lint fmt docs prepare bench deny clean-data
+
+help: ## List the targets
+	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## Install what the machine lacks: PostgreSQL, Tesseract, a C compiler, cargo-nextest
+	@scripts/setup.sh
+
+run: setup ## Build, get the default model, and run quire on http://localhost:8000
+	cargo build --release --workspace --bins
+	@target/release/quire models pull || echo "quire: going on without a model: answers are found by words only"
+	@exec target/release/quire serve
+
+test: setup ## Run everything that must hold: rules of the tree, then every test against a real Postgres
+	scripts/check-invariants.sh
+	cargo fmt --all --check
+	cargo build --workspace --bins
+	@QUIRE_MODELS_DIR=$(TEST_MODELS) target/debug/quire models pull || echo "quire: no model could be had: tests that need one say so"
+	QUIRE_TEST_MODELS=$(TEST_MODELS) cargo nextest run --workspace
+
+lint: ## Check formatting, clippy, documentation and the rules of the tree; warnings are errors
+	scripts/check-invariants.sh
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+
+fmt: ## Format the code
+	cargo fmt --all
+
+docs: ## Build the documentation of the crates
+	cargo doc --workspace --no-deps
+
+prepare: ## Check every SQL query against a scratch database and write .sqlx
+	scripts/prepare.sh
+
+bench: setup ## Measure start, accept, pickup and event latency of a release build on this machine
+	cargo build --release --workspace --bins
+	QUIRE_TEST_MODELS=$(TEST_MODELS) cargo bench --bench service
+
+deny: ## Check licences and duplicate versions of the dependencies (needs cargo-deny)
+	cargo deny check licenses bans sources
+
+clean-data: ## Delete ./data: uploaded files, jobs and the embedded database
+	rm -rf data

@@ -1,0 +1,55 @@
+//! The figures of the whole service, measured from outside on the release program: start, accept, pickup, events,
+//! upload to answer, idle memory. Embedded Postgres, fsync on. `make bench` runs it; `QUIRE_BENCH=accept` one part.
+//!
+//! Everything is measured in one run on one machine and printed as one table; nothing is asserted.
+
+mod accept;
+mod answer;
+mod events;
+mod memory;
+mod pickup;
+mod program;
+mod start;
+mod stats;
+
+use std::path::PathBuf;
+
+use program::Program;
+
+/// One line of the table.
+pub struct Figure {
+    /// What was measured.
+    pub what: String,
+    /// What was hoped for.
+    pub goal: &'static str,
+    /// What was found.
+    pub measured: String,
+}
+
+/// A one-page PDF of the fixtures.
+fn one_page() -> Vec<u8> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/pdf/bridge-report/input.pdf");
+    std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn main() {
+    let parts: [(&str, fn(&tokio::runtime::Runtime) -> Vec<Figure>); 6] = [
+        ("start", start::measure),
+        ("accept", accept::measure),
+        ("pickup", pickup::measure),
+        ("events", events::measure),
+        ("answer", answer::measure),
+        ("memory", memory::measure),
+    ];
+    let only = std::env::var("QUIRE_BENCH").ok();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    println!("| what | goal | measured |\n|---|---|---|");
+    for (name, measure) in parts {
+        if only.as_deref().is_some_and(|only| only != name) {
+            continue;
+        }
+        for figure in measure(&runtime) {
+            println!("| {} | {} | {} |", figure.what, figure.goal, figure.measured);
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! The one error type of this crate.
+//!
+//! Each variant has a stable code that the job record and the API carry. No text holds a document's words or a prompt; paths of
+//! model files may appear, because their owner must act on them.
+
+use std::path::{Path, PathBuf};
+
+use crate::pull::SourceFailure;
+
+/// Why a model could not be fetched, loaded or run.
+#[derive(Debug, thiserror::Error)]
+pub enum ModelError {
+    /// The caller set the cancel flag.
+    #[error("cancelled")]
+    Cancelled,
+    /// No file of this model is there.
+    #[error("model {model} is not installed")]
+    NotInstalled {
+        /// Id in the catalog.
+        model: String,
+    },
+    /// A model file is not what the catalog promises, or cannot be read as a model. It is never loaded.
+    #[error("model file {} is damaged: {reason}", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The catalog has no model of this id.
+    #[error("no model named {0} in the catalog")]
+    Unknown(String),
+    /// Every source of a model failed.
+    #[error("model {model} could not be fetched: {}; to install it by hand, put its files into {}", list(failures), dir.display())]
+    PullFailed {
+        /// Id in the catalog.
+        model: String,
+        /// One per source, in the order they were tried.
+        failures: Vec<SourceFailure>,
+        /// The directory in which the files are looked for.
+        dir: PathBuf,
+    },
+    /// Another process is fetching the same model.
+    #[error("model {model} is being fetched by another process")]
+    PullRunning {
+        /// Id in the catalog.
+        model: String,
+    },
+    /// The computation itself failed.
+    #[error("inference failed: {0}")]
+    Inference(String),
+    /// A file or directory could not be read or written.
+    #[error("{}: {source}", path.display())]
+    Io {
+        /// The file or directory.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+}
+
+impl ModelError {
+    /// The stable `snake_case` name of this kind of error.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Cancelled => "cancelled",
+            Self::NotInstalled { .. } => "model_not_installed",
+            Self::Damaged { .. } => "model_damaged",
+            Self::Unknown(_) => "model_unknown",
+            Self::PullFailed { .. } => "model_pull_failed",
+            Self::PullRunning { .. } => "model_pull_running",
+            Self::Inference(_) => "inference_failed",
+            Self::Io { .. } => "model_io",
+        }
+    }
+
+    /// For `map_err`: an I/O error that names its path.
+    pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
+        move |source| Self::Io { path: path.to_owned(), source }
+    }
+
+    /// A file that must not be loaded, and why.
+    pub(crate) fn damaged(path: &Path, reason: impl Into<String>) -> Self {
+        Self::Damaged { path: path.to_owned(), reason: reason.into() }
+    }
+}
+
+fn list(failures: &[SourceFailure]) -> String {
+    failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+impl From<candle_core::Error> for ModelError {
+    fn from(error: candle_core::Error) -> Self {
+        Self::Inference(error.to_string())
+    }
+}

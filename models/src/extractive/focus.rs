@@ -1,0 +1,96 @@
+//! Summaries of what a document says about one subject: `summarise the payment terms`.
+//!
+//! A prompt has a subject when it names something besides the wish for a summary and the kind of document, and when
+//! the document speaks of it. Then the best sentences about it are shown in the order of the document.
+
+use super::bm25;
+use super::corpus::Corpus;
+use super::intent::Length;
+use super::mmr::pick;
+use super::prompt::{Prompt, number};
+use super::query::{Query, subject_words};
+use super::question::{likeness, show};
+use super::rank::{Hit, Ranking};
+use super::reply::Reply;
+use super::wordlist::{holds, starts_like};
+
+/// Share of the subject's words that some sentence must hold, or the subject is none of this document.
+const MIN_COVERAGE: f32 = 0.6;
+/// A sentence belongs to the summary when it reaches this share of the best score.
+const NEAR_BEST: f32 = 0.5;
+const USUAL_SENTENCES: usize = 5;
+const SHORT_SENTENCES: usize = 3;
+const LONG_SENTENCES: usize = 10;
+/// Candidates among which different ones are picked.
+const POOL: usize = 60;
+
+/// Beginnings of words that wish for a summary or name its form.
+const WISHES: &str = "summar overview tldr gist key main point takeaway idea finding brief short long detail \
+    quick sentence bullet concise recap condense synopsis outline abstract zusammen fass satz \
+    uberblick kurz resum sommaire phrase frase oracion breve explain describ handelt geht parle \
+    trata habla write create generate provide make produce simpl word help understand looking \
+    important whole entire complete nutshell sum paragraph cover structur comprehens executive \
+    plain english german french spanish line punkt";
+
+/// Words for the document as a whole.
+const DOCUMENTS: &str = "agreement article bericht book booklet brochure chapter contract contrat contrato cv data \
+    dataset essay guide handbook image informe invoice leaflet lecture letter licence license \
+    manual memo minutes newsletter notes novel paper photo picture policy presentation rapport \
+    report resume scan slides specification spreadsheet statement story study table thesis \
+    transcript vertrag artikel buch brief livre articulo libro carta lettre bild content \
+    everything all csv";
+
+/// The subject of a prompt for a summary; none when the whole document is meant.
+pub(super) fn focus(corpus: &Corpus<'_>, prompt: &Prompt) -> Option<Query> {
+    let is_subject = |word: &&str| {
+        !starts_like(WISHES, word)
+            && !holds(DOCUMENTS, word)
+            && number(word).is_none()
+    };
+    let words: Vec<&str> = subject_words(prompt, &corpus.lexicon)
+        .into_iter()
+        .filter(is_subject)
+        .collect();
+    if words.is_empty() {
+        return None;
+    }
+    let query = Query::of_words(&words.join(" "), &words, None, corpus);
+    let known = bm25::score(corpus, &query)
+        .iter()
+        .any(|lexical| lexical.coverage >= MIN_COVERAGE);
+    known.then_some(query)
+}
+
+/// Writes the best sentences about the subject, in document order.
+pub(super) fn answer(
+    corpus: &Corpus<'_>,
+    ranking: &Ranking,
+    length: Length,
+    reply: &mut Reply<'_>,
+) {
+    let limit = match length {
+        Length::Usual => USUAL_SENTENCES,
+        Length::Short => SHORT_SENTENCES,
+        Length::Long => LONG_SENTENCES,
+        Length::Sentences(count) => count,
+    };
+    let pool = &ranking.hits[..ranking.hits.len().min(POOL)];
+    let best = pool.first().map_or(0.0, |hit| hit.score);
+    let scores: Vec<f32> = pool.iter().map(|hit| hit.score).collect();
+    let picked = pick(&scores, limit, |a, b| {
+        likeness(corpus, ranking, pool[a].sentence, pool[b].sentence)
+    });
+    let mut hits: Vec<Hit> = picked
+        .into_iter()
+        .map(|at| pool[at])
+        .filter(|hit| hit.score >= NEAR_BEST * best)
+        .collect();
+    hits.sort_by_key(|hit| hit.sentence);
+    let mut shown = Vec::new();
+    for hit in hits {
+        if !shown.contains(&hit.sentence) {
+            reply.paragraph();
+            show(corpus, &hit, "", &mut shown, reply);
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Answers a question with the sentences that fit it best, or says that none does.
+//!
+//! The best sentence comes first, with the context it needs, then up to four others that score nearly as well and
+//! say something else. Nothing is worded by the engine but the line that says the document does not answer.
+
+use super::context::with_context;
+use super::corpus::Corpus;
+use super::mmr::{dot, overlap, pick};
+use super::rank::{Hit, Ranking};
+use super::reply::Reply;
+
+/// Sentences shown at most.
+const MAX_SHOWN: usize = 5;
+/// Candidates among which different ones are picked.
+const POOL: usize = 30;
+/// A supporting sentence must reach this share of the best score.
+const NEAR_BEST: f32 = 0.72;
+
+/// With an embedding model, a cosine this high answers by itself, whatever the words.
+const SURE_COSINE: f32 = 0.58;
+/// A lower cosine needs words in common, and below this one nothing helps but nearly all of them.
+const POSSIBLE_COSINE: f32 = 0.3;
+/// Share of the prompt's words that goes with a possible cosine.
+const SOME_COVERAGE: f32 = 0.45;
+/// Share of the prompt's words that answers without any model.
+const SURE_COVERAGE: f32 = 0.62;
+
+/// What a reader is told when nothing fits.
+pub(super) const NOT_ANSWERED: &str = "The document does not seem to answer this.";
+
+/// Writes the answer to a question.
+pub(super) fn answer(corpus: &Corpus<'_>, ranking: &Ranking, reply: &mut Reply<'_>) {
+    let Some(best) = ranking.hits.first() else {
+        reply.not_answered();
+        reply.say(NOT_ANSWERED);
+        return;
+    };
+    if !ranking.hits.iter().take(MAX_SHOWN).any(is_convincing) {
+        return decline(corpus, best, reply);
+    }
+    let mut shown = Vec::new();
+    show(corpus, best, "", &mut shown, reply);
+    let mut lead = "\n\nSee also:\n- ";
+    for hit in supporting(corpus, ranking) {
+        if !shown.contains(&hit.sentence) {
+            show(corpus, &hit, lead, &mut shown, reply);
+            lead = "\n- ";
+        }
+    }
+}
+
+/// Whether a sentence fits well enough to be called an answer.
+fn is_convincing(hit: &Hit) -> bool {
+    let coverage = hit.lexical.coverage;
+    match hit.cosine {
+        Some(cosine) => {
+            cosine >= SURE_COSINE
+                || (cosine >= POSSIBLE_COSINE && coverage >= SOME_COVERAGE)
+                || coverage >= 0.9
+        }
+        None => coverage >= SURE_COVERAGE,
+    }
+}
+
+/// Says that the document does not answer, and what comes closest when anything does.
+fn decline(corpus: &Corpus<'_>, closest: &Hit, reply: &mut Reply<'_>) {
+    reply.not_answered();
+    reply.say(NOT_ANSWERED);
+    let related = closest.lexical.coverage > 0.0
+        || closest
+            .cosine
+            .is_some_and(|cosine| cosine >= POSSIBLE_COSINE);
+    if related {
+        reply.say(" The closest passage is:\n\n");
+        show(corpus, closest, "", &mut Vec::new(), reply);
+    }
+}
+
+/// Other hits that are nearly as good and different, best first.
+fn supporting(corpus: &Corpus<'_>, ranking: &Ranking) -> Vec<Hit> {
+    let pool = &ranking.hits[..ranking.hits.len().min(POOL)];
+    let best = pool[0].score;
+    let scores: Vec<f32> = pool.iter().map(|hit| hit.score).collect();
+    let alike = |a: usize, b: usize| likeness(corpus, ranking, pool[a].sentence, pool[b].sentence);
+    let picked = pick(&scores, MAX_SHOWN, alike);
+    picked
+        .into_iter()
+        .map(|at| pool[at])
+        .filter(|hit| hit.sentence != pool[0].sentence && hit.score >= NEAR_BEST * best)
+        .collect()
+}
+
+/// How much two sentences say the same, 0 to 1.
+pub(super) fn likeness(corpus: &Corpus<'_>, ranking: &Ranking, a: usize, b: usize) -> f32 {
+    match (ranking.vectors.get(&a), ranking.vectors.get(&b)) {
+        (Some(x), Some(y)) => dot(x, y),
+        _ => overlap(&corpus.sentences[a].terms, &corpus.sentences[b].terms),
+    }
+}
+
+/// Quotes a sentence with its context. Sentences that stand in the answer already are not shown twice.
+pub(super) fn show(
+    corpus: &Corpus<'_>,
+    hit: &Hit,
+    lead: &str,
+    shown: &mut Vec<usize>,
+    reply: &mut Reply<'_>,
+) {
+    let spans = with_context(corpus, hit.sentence);
+    let mut first = true;
+    for span in spans {
+        if span.sentences.clone().all(|at| shown.contains(&at)) {
+            continue;
+        }
+        reply.say(if first { lead } else { " " });
+        first = false;
+        let passage = &corpus.passages[span.passage];
+        reply.quote(
+            passage,
+            span.range.clone(),
+            &corpus.shown_range(span.passage, span.range),
+            hit.score,
+        );
+        shown.extend(span.sentences);
+    }
+}

@@ -1,0 +1,255 @@
+//! Ranks the sentences of a document against a query.
+//!
+//! The words are compared first, over the whole document; only the best candidates are embedded, so the cost of
+//! the model does not grow with the document. A small document is embedded whole, which finds answers that share
+//! no word with the question.
+
+use std::collections::HashMap;
+
+use crate::cancel::CancelFlag;
+use crate::embed::Embedder;
+use crate::error::ModelError;
+
+use super::bm25::{self, Lexical};
+use super::corpus::{Corpus, Shape};
+use super::display::unwrap_lines;
+use super::fuse::{Signals, fuse};
+use super::mmr::dot;
+use super::query::Query;
+use super::reply::Reply;
+
+/// Sentences embedded for one prompt; about two seconds on two cores.
+pub(super) const EMBED_BUDGET: usize = 200;
+/// Of these, the best so far are embedded once more together with their neighbours.
+const WINDOW_BUDGET: usize = 48;
+/// Texts embedded between two reports of progress.
+const BATCH: usize = 16;
+/// Candidates kept when there is no embedder.
+const LEXICAL_CANDIDATES: usize = 400;
+
+/// A sentence and how well it fits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hit {
+    pub(super) sentence: usize,
+    pub(super) score: f32,
+    pub(super) lexical: Lexical,
+    /// Cosine of the sentence to the prompt, when there is an embedder.
+    pub(super) cosine: Option<f32>,
+}
+
+/// The candidates, best first, and the vectors that were computed for them.
+pub(super) struct Ranking {
+    pub(super) hits: Vec<Hit>,
+    pub(super) vectors: HashMap<usize, Vec<f32>>,
+}
+
+/// Embeds texts in batches and reports each.
+pub(super) struct Embedding<'a> {
+    embedder: &'a dyn Embedder,
+    cancel: &'a CancelFlag,
+    /// Texts embedded so far, and texts announced.
+    done: u32,
+    total: u32,
+}
+
+impl<'a> Embedding<'a> {
+    pub(super) fn new(embedder: &'a dyn Embedder, cancel: &'a CancelFlag) -> Self {
+        Self {
+            embedder,
+            cancel,
+            done: 0,
+            total: 0,
+        }
+    }
+
+    /// Announces texts, so that progress does not run backwards.
+    pub(super) fn expect(&mut self, texts: usize) {
+        self.total += texts as u32;
+    }
+
+    /// One vector a text, in order. An embedder that returns another number of vectors is an error.
+    pub(super) fn embed(
+        &mut self,
+        texts: &[String],
+        reply: &mut Reply<'_>,
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
+        let mut out = Vec::with_capacity(texts.len());
+        for batch in texts.chunks(BATCH) {
+            self.cancel.check()?;
+            let batch: Vec<&str> = batch.iter().map(String::as_str).collect();
+            let vectors = self.embedder.embed(&batch, self.cancel)?;
+            if vectors.len() != batch.len() {
+                return Err(ModelError::Inference(format!(
+                    "{} vectors for {} texts",
+                    vectors.len(),
+                    batch.len()
+                )));
+            }
+            out.extend(vectors);
+            self.done += batch.len() as u32;
+            reply.progress(self.done, self.total.max(self.done));
+        }
+        Ok(out)
+    }
+}
+
+/// Ranks by words alone.
+pub(super) fn rank_lexically(corpus: &Corpus<'_>, query: &Query) -> Ranking {
+    let lexical = bm25::score(corpus, query);
+    let candidates = best_by_words(&lexical, LEXICAL_CANDIDATES);
+    let top = best_score(&lexical);
+    let hits = candidates
+        .into_iter()
+        .map(|at| hit(corpus, query, at, (lexical[at], top), None))
+        .collect();
+    Ranking {
+        hits: sorted(hits),
+        vectors: HashMap::new(),
+    }
+}
+
+/// Ranks by words, then the best of them by meaning too.
+pub(super) fn rank_with(
+    embedding: &mut Embedding<'_>,
+    corpus: &Corpus<'_>,
+    query: &Query,
+    reply: &mut Reply<'_>,
+) -> Result<Ranking, ModelError> {
+    let lexical = bm25::score(corpus, query);
+    let top = best_score(&lexical);
+    let candidates = candidates(corpus, &lexical);
+    let mut texts: Vec<String> = vec![query.text.clone()];
+    texts.extend(candidates.iter().map(|at| with_heading(corpus, *at)));
+    embedding.expect(texts.len() + candidates.len().min(WINDOW_BUDGET));
+    let mut vectors = embedding.embed(&texts, reply)?.into_iter();
+    let prompt = vectors.next().unwrap_or_default();
+    let vectors: HashMap<usize, Vec<f32>> = candidates.iter().copied().zip(vectors).collect();
+    let cosine = |at: usize| dot(&vectors[&at], &prompt);
+    let first = candidates.iter().map(|&at| {
+        hit(
+            corpus,
+            query,
+            at,
+            (lexical[at], top),
+            Some((cosine(at), cosine(at))),
+        )
+    });
+    let mut hits = sorted(first.collect());
+    let shortlist: Vec<usize> = hits
+        .iter()
+        .take(WINDOW_BUDGET)
+        .map(|hit| hit.sentence)
+        .collect();
+    let windows: Vec<String> = shortlist.iter().map(|at| window(corpus, *at)).collect();
+    for (hit_at, vector) in embedding.embed(&windows, reply)?.into_iter().enumerate() {
+        let at = shortlist[hit_at];
+        hits[hit_at] = hit(
+            corpus,
+            query,
+            at,
+            (lexical[at], top),
+            Some((cosine(at), dot(&vector, &prompt))),
+        );
+    }
+    Ok(Ranking {
+        hits: sorted(hits),
+        vectors,
+    })
+}
+
+fn hit(
+    corpus: &Corpus<'_>,
+    query: &Query,
+    at: usize,
+    words: (Lexical, f32),
+    cosine: Option<(f32, f32)>,
+) -> Hit {
+    let sentence = &corpus.sentences[at];
+    let (lexical, top) = words;
+    let signals = Signals {
+        lexical: if top > 0.0 { lexical.score / top } else { 0.0 },
+        coverage: lexical.coverage,
+        cosine,
+        fits_answer_type: query
+            .answer_type
+            .is_some_and(|kind| kind.fits(corpus.text(at))),
+        shape: sentence.shape,
+        words: sentence.words,
+    };
+    Hit {
+        sentence: at,
+        score: fuse(&signals),
+        lexical,
+        cosine: cosine.map(|(own, _)| own),
+    }
+}
+
+/// All sentences of a small document; of a large one those with the best words, topped up evenly over the document.
+fn candidates(corpus: &Corpus<'_>, lexical: &[Lexical]) -> Vec<usize> {
+    let usable: Vec<usize> = (0..lexical.len())
+        .filter(|at| corpus.sentences[*at].shape != Shape::Contents)
+        .collect();
+    if usable.len() <= EMBED_BUDGET {
+        return usable;
+    }
+    let mut out = best_by_words(lexical, EMBED_BUDGET);
+    let missing = EMBED_BUDGET - out.len();
+    if missing > 0 {
+        let chosen: std::collections::HashSet<usize> = out.iter().copied().collect();
+        let step = usable.len().div_ceil(missing);
+        out.extend(
+            usable
+                .into_iter()
+                .step_by(step)
+                .filter(|at| !chosen.contains(at)),
+        );
+    }
+    out
+}
+
+fn best_by_words(lexical: &[Lexical], limit: usize) -> Vec<usize> {
+    let mut out: Vec<usize> = (0..lexical.len())
+        .filter(|at| lexical[*at].score > 0.0)
+        .collect();
+    out.sort_by(|a, b| {
+        lexical[*b]
+            .score
+            .total_cmp(&lexical[*a].score)
+            .then(a.cmp(b))
+    });
+    out.truncate(limit);
+    out
+}
+
+fn best_score(lexical: &[Lexical]) -> f32 {
+    lexical.iter().map(|l| l.score).fold(0.0, f32::max)
+}
+
+fn sorted(mut hits: Vec<Hit>) -> Vec<Hit> {
+    hits.sort_by(|a, b| {
+        b.score
+            .total_cmp(&a.score)
+            .then(a.sentence.cmp(&b.sentence))
+    });
+    hits
+}
+
+/// The sentence behind its heading: a model that sees `Warranty: it lasts two years` knows what lasts.
+fn with_heading(corpus: &Corpus<'_>, at: usize) -> String {
+    let own = unwrap_lines(corpus.text(at));
+    match corpus.sentences[at].heading {
+        Some(heading) => format!("{}: {own}", unwrap_lines(corpus.text(heading))),
+        None => own,
+    }
+}
+
+/// The sentence with its neighbours in the same passage.
+fn window(corpus: &Corpus<'_>, at: usize) -> String {
+    let passage = corpus.sentences[at].passage;
+    let near = at.saturating_sub(1)..=(at + 1).min(corpus.sentences.len() - 1);
+    let texts: Vec<String> = near
+        .filter(|other| corpus.sentences[*other].passage == passage)
+        .map(|other| unwrap_lines(corpus.text(other)))
+        .collect();
+    texts.join(" ")
+}

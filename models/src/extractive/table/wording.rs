@@ -1,0 +1,102 @@
+//! The phrases that answers about tables are put together from.
+
+use super::Table;
+use super::filters::Filter;
+use super::number;
+
+/// `1 row`, `12 rows`.
+pub(super) fn rows(count: u64) -> String {
+    if count == 1 {
+        "1 row".to_owned()
+    } else {
+        format!("{count} rows")
+    }
+}
+
+/// `1 column`, `5 columns`.
+pub(super) fn columns(count: usize) -> String {
+    if count == 1 {
+        "1 column".to_owned()
+    } else {
+        format!("{count} columns")
+    }
+}
+
+/// `1 value`, `9 values`.
+pub(super) fn values(count: u64) -> String {
+    if count == 1 {
+        "1 value".to_owned()
+    } else {
+        format!("{count} values")
+    }
+}
+
+/// The conditions as a reader would say them.
+pub(super) fn conditions(table: &Table<'_>, filters: &[Filter]) -> String {
+    let name = |column: &usize| table.facts.columns[*column].name.as_str();
+    let all: Vec<String> = filters
+        .iter()
+        .map(|filter| match filter {
+            Filter::Equals { columns, value } => format!(
+                "{} = {value}",
+                columns.iter().map(name).collect::<Vec<_>>().join(" or ")
+            ),
+            Filter::StartsWith { column, value } => format!("{} in {value}", name(column)),
+            Filter::Above {
+                column,
+                limit,
+                or_equal,
+            } => format!(
+                "{} {} {}",
+                name(column),
+                if *or_equal { "≥" } else { ">" },
+                number::write(*limit)
+            ),
+            Filter::Below {
+                column,
+                limit,
+                or_equal,
+            } => format!(
+                "{} {} {}",
+                name(column),
+                if *or_equal { "≤" } else { "<" },
+                number::write(*limit)
+            ),
+        })
+        .collect();
+    all.join(" and ")
+}
+
+/// The rows an answer rests on.
+pub(super) fn scope(table: &Table<'_>) -> String {
+    if table.is_complete() {
+        table.facts.rows.to_string()
+    } else {
+        format!(
+            "the first {} (the table has {})",
+            rows(table.rows.len() as u64),
+            table.facts.rows
+        )
+    }
+}
+
+/// Says that rows were left out, when they were.
+pub(super) fn left_out(table: &Table<'_>) -> String {
+    if table.is_complete() {
+        String::new()
+    } else {
+        format!(
+            " (among the first {} of {} rows)",
+            table.rows.len(),
+            table.facts.rows
+        )
+    }
+}
+
+/// The conditions behind `where`; nothing when there are none.
+pub(super) fn place(table: &Table<'_>, filters: &[Filter]) -> String {
+    if filters.is_empty() {
+        return String::new();
+    }
+    format!(" where {}", conditions(table, filters))
+}

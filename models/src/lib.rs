@@ -1,0 +1,29 @@
+//! Models of quire: the catalog and its files, sentence embeddings computed with candle, lexical ranking, and the engines that
+//! answer.
+//!
+//! No SQL, no HTTP server and no async runtime: calls block, and are stopped through a [`CancelFlag`].
+
+pub mod bert;
+pub mod cancel;
+pub mod catalog;
+pub mod digest;
+pub mod embed;
+pub mod engine;
+pub mod error;
+pub mod extractive;
+mod kernels;
+pub mod model_dir;
+pub mod passage;
+pub mod pull;
+mod safetensors;
+mod tokenizer;
+
+pub use cancel::CancelFlag;
+pub use catalog::{Catalog, ModelKind, ModelSpec};
+pub use embed::{Embedder, open_default_embedder, open_embedder};
+pub use engine::{Answer, AnswerEngine, AnswerRequest, AnswerSink, Citation};
+pub use error::ModelError;
+pub use extractive::Extractive;
+pub use model_dir::{ModelDir, ModelStatus};
+pub use passage::{ColumnFacts, Locator, Passage, PassageKind, TableFacts};
+pub use pull::{PullOptions, PullProgress};

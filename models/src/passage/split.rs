@@ -1,0 +1,339 @@
+//! Splits the text of one page into blocks: paragraphs, headings, list items and lines of a table.
+//!
+//! Text that came out of a PDF has hard line ends and often no blank lines, so a block ends at a blank line and
+//! also where the layout says so: a list marker, a numbered or capital heading, a short last line. Every block is
+//! a slice of the input; nothing is joined or cleaned here, because its char offset must stay true.
+//!
+//! Not here: reading order, columns, hyphens (the extraction), running heads (they need more than one page).
+
+use super::PassageKind;
+
+/// A line this long may still be a heading; longer ones are text.
+const HEADING_CHARS: usize = 90;
+/// A heading of more words than this reads like a sentence.
+const HEADING_WORDS: usize = 12;
+/// A line shorter than this share of the page's widest line ends its paragraph when it closes a sentence.
+const SHORT_LINE: f32 = 0.75;
+/// Columns more than this many spaces apart are cells of a table and not justified text.
+const CELL_GAP: usize = 3;
+/// One gap of this width is enough.
+const WIDE_GAP: usize = 4;
+
+/// A slice of the page and what it looks like.
+pub(super) struct Block<'a> {
+    pub(super) text: &'a str,
+    /// Char offset of `text` in the page.
+    pub(super) offset: u32,
+    pub(super) kind: PassageKind,
+}
+
+/// Splits a page into blocks in order; whitespace between them belongs to none.
+pub(super) fn blocks(page: &str) -> Vec<Block<'_>> {
+    let lines = lines(page);
+    let widest = lines
+        .iter()
+        .map(|line| line.trimmed.chars().count())
+        .max()
+        .unwrap_or(0);
+    let mut out = Vec::new();
+    let mut chars = CharCounter {
+        page,
+        byte: 0,
+        chars: 0,
+    };
+    let mut first = 0;
+    while first < lines.len() {
+        if lines[first].trimmed.is_empty() {
+            first += 1;
+            continue;
+        }
+        let mut last = first;
+        while last + 1 < lines.len() && !breaks_after(&lines, last, widest) {
+            last += 1;
+        }
+        let start = lines[first].start;
+        let end = lines[last].start + lines[last].trimmed.len();
+        let kind = if is_heading(&lines, first, last) {
+            PassageKind::Heading
+        } else {
+            PassageKind::Prose
+        };
+        out.push(Block {
+            text: &page[start..end],
+            offset: chars.at(start),
+            kind,
+        });
+        first = last + 1;
+    }
+    out
+}
+
+/// Turns increasing byte positions into char positions in one pass over the page.
+struct CharCounter<'a> {
+    page: &'a str,
+    byte: usize,
+    chars: u32,
+}
+
+impl CharCounter<'_> {
+    fn at(&mut self, byte: usize) -> u32 {
+        self.chars += self.page[self.byte..byte].chars().count() as u32;
+        self.byte = byte;
+        self.chars
+    }
+}
+
+struct Line<'a> {
+    /// The line without the whitespace around it.
+    trimmed: &'a str,
+    /// Byte offset of `trimmed` in the page.
+    start: usize,
+    /// Leading whitespace, in chars.
+    indent: usize,
+}
+
+fn lines(page: &str) -> Vec<Line<'_>> {
+    let mut out = Vec::new();
+    let mut start = 0;
+    for raw in page.split_inclusive(['\n', '\u{c}']) {
+        let body = raw.trim_start();
+        let lead = raw.len() - body.len();
+        out.push(Line {
+            trimmed: body.trim_end(),
+            start: start + lead,
+            indent: raw[..lead].chars().count(),
+        });
+        start += raw.len();
+    }
+    out
+}
+
+fn breaks_after(lines: &[Line<'_>], at: usize, widest: usize) -> bool {
+    let (this, next) = (&lines[at], &lines[at + 1]);
+    if next.trimmed.is_empty() || starts_item(next.trimmed) || is_marked_heading(next.trimmed) {
+        return true;
+    }
+    if is_marked_heading(this.trimmed) || is_cells(this.trimmed) || is_cells(next.trimmed) {
+        return true;
+    }
+    let width = this.trimmed.chars().count();
+    let short = (width as f32) < SHORT_LINE * widest as f32;
+    let opens = next
+        .trimmed
+        .chars()
+        .next()
+        .is_some_and(|c| !c.is_lowercase());
+    if !opens {
+        return false;
+    }
+    if ends_sentence(this.trimmed) {
+        return short || next.indent > this.indent + 1;
+    }
+    // A short line in title case before a full one: a heading that has no blank line around it.
+    short
+        && width < widest / 2
+        && is_title_case(this.trimmed)
+        && next.trimmed.chars().count() > width * 2
+}
+
+fn is_heading(lines: &[Line<'_>], first: usize, last: usize) -> bool {
+    let text = lines[first].trimmed;
+    if first != last || is_cells(text) {
+        return false;
+    }
+    is_marked_heading(text)
+        || (fits_heading(text) && (is_title_case(text) || stands_alone(lines, first)))
+}
+
+/// A short line between blank lines that opens with a capital.
+fn stands_alone(lines: &[Line<'_>], at: usize) -> bool {
+    let blank = |line: Option<&Line<'_>>| line.is_none_or(|line| line.trimmed.is_empty());
+    let opens = lines[at].trimmed.starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit());
+    opens
+        && blank(at.checked_sub(1).and_then(|before| lines.get(before)))
+        && blank(lines.get(at + 1))
+        && lines.get(at + 1).is_some()
+}
+
+fn fits_heading(text: &str) -> bool {
+    let words = text.split_whitespace().count();
+    text.chars().count() <= HEADING_CHARS
+        && words <= HEADING_WORDS
+        && text.chars().any(char::is_alphabetic)
+        && !text.ends_with(['.', '!', '?', ';', ',', ':', '。'])
+        && !starts_bullet(text)
+}
+
+/// A heading by its own look: Markdown, a section number, or capitals only.
+fn is_marked_heading(text: &str) -> bool {
+    if text.starts_with('#') && text.trim_start_matches('#').starts_with(' ') {
+        return true;
+    }
+    let without_stop = text.strip_suffix('.').unwrap_or(text);
+    if !fits_heading(without_stop) || is_cells(text) {
+        return false;
+    }
+    let letters = || without_stop.chars().filter(|c| c.is_alphabetic());
+    let capitals = letters().count() >= 4 && letters().all(char::is_uppercase);
+    capitals || is_numbered_heading(without_stop)
+}
+
+/// `3.2 Scope`, `4. Conveying Verbatim Copies`: a section number and a title whose long words are capitalised.
+fn is_numbered_heading(text: &str) -> bool {
+    let Some((number, title)) = text.split_once(char::is_whitespace) else {
+        return false;
+    };
+    let is_number = number.starts_with(|c: char| c.is_ascii_digit())
+        && number.chars().all(|c| c.is_ascii_digit() || c == '.')
+        && (number.contains('.'))
+        && number.len() <= 8;
+    is_number && is_title_case(title.trim_start())
+}
+
+/// Every word of more than three letters opens with a capital, and there is at least one.
+fn is_title_case(text: &str) -> bool {
+    if !fits_heading(text) {
+        return false;
+    }
+    let mut long = text
+        .split_whitespace()
+        .filter(|word| word.chars().filter(|c| c.is_alphabetic()).count() > 3)
+        .peekable();
+    long.peek().is_some()
+        && long.all(|word| {
+            word.chars()
+                .find(|c| c.is_alphabetic())
+                .is_some_and(|c| !c.is_lowercase())
+        })
+        && text
+            .chars()
+            .find(|c| c.is_alphabetic())
+            .is_some_and(|c| !c.is_lowercase())
+}
+
+fn ends_sentence(text: &str) -> bool {
+    text.trim_end_matches(['"', '\'', ')', ']', '”', '’', '»'])
+        .ends_with(['.', '!', '?', ':', '。', '！', '？'])
+}
+
+/// Cells with wide gaps between them: one very wide gap, or several.
+fn is_cells(text: &str) -> bool {
+    let (mut gaps, mut widest, mut run) = (0, 0, 0);
+    for c in text.chars() {
+        match c {
+            '\t' => run += WIDE_GAP,
+            ' ' => run += 1,
+            _ => {
+                gaps += usize::from(run >= CELL_GAP);
+                widest = widest.max(run);
+                run = 0;
+            }
+        }
+    }
+    gaps >= 2 || widest >= WIDE_GAP
+}
+
+fn starts_bullet(text: &str) -> bool {
+    let mut chars = text.chars();
+    let bullet = matches!(
+        chars.next(),
+        Some('•' | '◦' | '▪' | '●' | '–' | '-' | '*' | '·' | '‣' | '\u{f0b7}')
+    );
+    bullet && chars.next().is_some_and(char::is_whitespace)
+}
+
+/// A bullet, `1.`, `1)`, `(a)`, `b)` before more text.
+fn starts_item(text: &str) -> bool {
+    if starts_bullet(text) {
+        return true;
+    }
+    let Some((marker, rest)) = text.split_once(char::is_whitespace) else {
+        return false;
+    };
+    if rest.trim().is_empty() || marker.len() > 5 {
+        return false;
+    }
+    let inner = marker.trim_start_matches('(').trim_end_matches([')', '.']);
+    let closed = marker.ends_with(')')
+        || (marker.ends_with('.') && inner.chars().all(|c| c.is_ascii_digit()));
+    let short = !inner.is_empty()
+        && (inner.len() <= 2 || inner.chars().all(|c| matches!(c, 'i' | 'v' | 'x')));
+    closed && short && inner.chars().all(char::is_alphanumeric)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{PassageKind, passages_from_page};
+
+    fn texts(page: &str) -> Vec<(PassageKind, String)> {
+        passages_from_page(1, page)
+            .into_iter()
+            .map(|p| (p.kind, p.text))
+            .collect()
+    }
+
+    #[test]
+    fn wrapped_lines_stay_one_paragraph() {
+        let page = "The bridge was opened\nin 1932 by the mayor.\n\nIt is 300 m long.";
+        assert_eq!(
+            texts(page),
+            [
+                (
+                    PassageKind::Prose,
+                    "The bridge was opened\nin 1932 by the mayor.".to_owned()
+                ),
+                (PassageKind::Prose, "It is 300 m long.".to_owned()),
+            ]
+        );
+    }
+
+    #[test]
+    fn headings_are_told_from_text_without_blank_lines() {
+        let page = "3.1 Scope of Delivery\nThe supplier delivers twelve pumps and their spare parts to the site.\nTERMINATION\nEither side may end the contract with notice.";
+        let kinds: Vec<_> = texts(page).into_iter().map(|(kind, _)| kind).collect();
+        use PassageKind::{Heading, Prose};
+        assert_eq!(kinds, [Heading, Prose, Heading, Prose]);
+    }
+
+    #[test]
+    fn list_items_and_table_lines_stand_alone() {
+        let page = "You need:\n- a pump,\n- a hose that is\n  long enough\nName    Age    Town\nAda     36     London";
+        let found: Vec<_> = texts(page).into_iter().map(|(_, text)| text).collect();
+        assert_eq!(
+            found,
+            [
+                "You need:",
+                "- a pump,",
+                "- a hose that is\n  long enough",
+                "Name    Age    Town",
+                "Ada     36     London"
+            ]
+        );
+    }
+
+    #[test]
+    fn a_short_last_line_ends_the_paragraph() {
+        let page = "A long first line that fills the whole measure of the page here\nand ends early.\nA second paragraph starts here and fills the measure again, yes\nto its end.";
+        assert_eq!(texts(page).len(), 2);
+    }
+
+    proptest! {
+        #[test]
+        fn every_block_is_a_slice_at_its_offset(page in "[ \\n\\t\\PC]{0,300}") {
+            let chars: Vec<char> = page.chars().collect();
+            let mut end = 0;
+            let mut kept = 0;
+            for passage in passages_from_page(1, &page) {
+                let start = passage.locator.offset() as usize;
+                let len = passage.text.chars().count();
+                prop_assert!(start >= end);
+                prop_assert_eq!(chars[start..start + len].iter().collect::<String>(), passage.text.clone());
+                end = start + len;
+                kept += passage.text.chars().filter(|c| !c.is_whitespace()).count();
+            }
+            prop_assert_eq!(kept, page.chars().filter(|c| !c.is_whitespace()).count());
+        }
+    }
+}

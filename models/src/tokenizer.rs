@@ -1,0 +1,56 @@
+//! Text to token ids, for the embedder.
+//!
+//! Text is data: a document that contains `[SEP]` gets the tokens of those characters, never the control token.
+
+use std::path::Path;
+
+use tokenizers::{TruncationDirection, TruncationParams, TruncationStrategy};
+
+use crate::cancel::CancelFlag;
+use crate::error::ModelError;
+
+/// How much of a text is looked at, per token of the window. English has 4 to 5 bytes per token, any script fewer than 16; a longer
+/// run is white space or one unbroken string, and tokenising a whole document only to cut it would cost seconds.
+const MAX_BYTES_PER_TOKEN: usize = 64;
+
+/// The tokenizer of one model.
+pub(crate) struct Tokenizer {
+    inner: tokenizers::Tokenizer,
+    max_bytes: usize,
+}
+
+impl Tokenizer {
+    /// Reads a `tokenizer.json`; its own padding is dropped, its truncation replaced.
+    pub(crate) fn open(path: &Path, max_tokens: usize) -> Result<Self, ModelError> {
+        let bytes = std::fs::read(path).map_err(ModelError::io(path))?;
+        let damaged = |error: tokenizers::Error| ModelError::damaged(path, error.to_string());
+        let mut inner = tokenizers::Tokenizer::from_bytes(bytes).map_err(damaged)?;
+        inner.with_padding(None);
+        inner.set_encode_special_tokens(true);
+        let truncation = TruncationParams {
+            direction: TruncationDirection::Right,
+            max_length: max_tokens,
+            strategy: TruncationStrategy::LongestFirst,
+            stride: 0,
+        };
+        inner.with_truncation(Some(truncation)).map_err(damaged)?;
+        Ok(Self { inner, max_bytes: max_tokens * MAX_BYTES_PER_TOKEN })
+    }
+
+    /// One more than the highest token id.
+    pub(crate) fn vocabulary(&self) -> usize {
+        let highest = self.inner.get_vocab(true).into_values().max();
+        highest.map_or(0, |id| id as usize + 1)
+    }
+
+    /// The tokens of every text, with the control tokens that the model expects around it.
+    pub(crate) fn encode_all(&self, texts: &[&str], cancel: &CancelFlag) -> Result<Vec<Vec<u32>>, ModelError> {
+        let encode = |text: &&str| {
+            cancel.check()?;
+            let head = &text[..text.floor_char_boundary(self.max_bytes)];
+            let encoding = self.inner.encode_fast(head, true).map_err(|error| ModelError::Inference(error.to_string()))?;
+            Ok(encoding.get_ids().to_vec())
+        };
+        texts.iter().map(encode).collect()
+    }
+}

@@ -1,0 +1,32 @@
+#!/usr/bin/env bash
+# The rules of ARCHITECTURE.md that a compiler does not check. Prints every breach, fails if there is one.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+broken=0
+
+# only PATTERN WHERE WHAT: PATTERN may stand only in files below WHERE.
+only() {
+  local found
+  found=$(git ls-files -co --exclude-standard '*.rs' | grep -vE "$2" | xargs grep -nE "$1" | grep -vE '^[^:]+:[0-9]+:\s*//' || true)
+  [ -z "$found" ] && return
+  printf '%s\n%s\n\n' "broken rule: $3" "$found"
+  broken=1
+}
+
+only '\bsqlx::|query!\(|query_as!\('            '^store/'                               'SQL stands only in store/'
+only '\baxum(_extra)?::'                        '^(src|tests/it|benches)/'              'HTTP stands only in src/'
+only '\bcandle_(core|nn|transformers)::'        '^models/'                              'candle stands only in models/'
+only '\b(pdf_extract|lopdf|hayro[a-z_]*|image|csv)::' '^workers/extract/'               'parsers stand only in workers/extract/'
+only '\bapalis(_core|_postgres)?::'             '^(workers/src|store)/'                 'apalis stands only in workers/ and store/'
+only 'Utc::now\(|SystemTime::now\('             '^(store/src/clock.rs|tests/|benches/|store/tests|.*/testing)' 'time comes from store/src/clock.rs'
+only '\btokio::'                                '^(src|store|workers/src|tests|benches)/' 'models/ and workers/extract/ have no async runtime'
+only '#\[allow\('                               '^$'                                    'lints are expected with a reason, never allowed'
+only '#\[ignore'                                '^$'                                    'no test is ignored'
+
+# The child that parses untrusted bytes stays small: no model, database or web code in it.
+linked=$(cargo tree --offline -q -p quire-extract -e normal --prefix none 2>/dev/null | awk '{print $1}' | sort -u | grep -E '^(candle-core|sqlx|axum|tokio)$' || true)
+if [ -n "$linked" ]; then
+  printf 'broken rule: quire-parse links %s\n' "$linked"
+  broken=1
+fi
+exit "$broken"

@@ -1,0 +1,393 @@
+//! The settings: one commented default file compiled in, overridden by a file, the environment and the command line.
+//!
+//! The default file is the reference, so it cannot go stale: an unknown name anywhere is refused, and every value is
+//! checked before the port opens. Nothing here reads a secret from a file of ours; `DATABASE_URL` is shown redacted.
+
+use std::{
+    fmt,
+    net::IpAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use figment::{
+    Figment,
+    providers::{Env, Format, Serialized, Toml},
+};
+use serde::{Deserialize, Serialize};
+
+/// The commented defaults: the reference of every setting.
+pub const DEFAULTS: &str = include_str!("config.default.toml");
+
+/// Smallest upload limit that is of any use, in bytes.
+const MIN_UPLOAD_LIMIT: u64 = 1024;
+
+/// More parallel jobs than this on one machine only compete for its memory.
+const MAX_WORKERS: usize = 256;
+
+/// Every setting, checked. Field meanings and defaults: `config.default.toml`.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// TCP port of the server.
+    pub port: u16,
+    /// Addresses to listen on.
+    #[serde(deserialize_with = "list")]
+    pub bind: Vec<IpAddr>,
+    /// Listening beyond loopback is allowed.
+    pub allow_public: bool,
+    /// Directory of files and the embedded Postgres.
+    pub data_dir: PathBuf,
+    /// Postgres to use; `None` means the embedded one.
+    #[serde(deserialize_with = "none_if_empty")]
+    pub database_url: Option<String>,
+    /// Size of the connection pool.
+    pub database_connections: u32,
+    /// Directory of model files.
+    pub models_dir: PathBuf,
+    /// Largest upload in bytes.
+    pub max_upload_bytes: u64,
+    /// Parallel extractions, and parallel answers.
+    pub workers: usize,
+    /// Tesseract language codes.
+    #[serde(deserialize_with = "list")]
+    pub ocr_languages: Vec<String>,
+    /// A degraded parser sandbox is an error.
+    pub require_sandbox: bool,
+    /// Browser origins that may call the API besides localhost.
+    #[serde(deserialize_with = "list")]
+    pub cors_origins: Vec<String>,
+    /// `EnvFilter` directive of the log.
+    pub log: String,
+    /// Format of the log.
+    pub log_format: LogFormat,
+    /// Seconds that running jobs get at shutdown.
+    pub shutdown_seconds: u64,
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LogFormat {
+    /// One readable line an event.
+    Text,
+    /// One JSON object an event.
+    Json,
+}
+
+/// Settings given on the command line; they win over everything else.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Overrides {
+    /// `--port`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// `--bind`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bind: Option<Vec<IpAddr>>,
+    /// `--data-dir`
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+}
+
+/// Why the settings cannot be used. Each text names the setting.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file named by `--config` or `QUIRE_CONFIG` is not there.
+    #[error("settings file {0} does not exist")]
+    NoFile(PathBuf),
+    /// A source does not parse, has an unknown name or a value of the wrong type.
+    #[error("setting {}", describe(.0))]
+    Source(Box<figment::Error>),
+    /// A value is out of its range or contradicts another.
+    #[error("setting `{name}` {reason}")]
+    Invalid {
+        /// Name of the setting.
+        name: &'static str,
+        /// What is wrong and what to do.
+        reason: String,
+    },
+}
+
+impl Config {
+    /// Reads and checks all sources.
+    pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
+        let figment = sources(file, overrides)?;
+        let mut config: Self = figment.extract().map_err(|e| ConfigError::Source(Box::new(e)))?;
+        config.fill_in();
+        config.check()?;
+        Ok(config)
+    }
+
+    /// How long running jobs may go on after SIGTERM.
+    pub fn shutdown_grace(&self) -> Duration {
+        Duration::from_secs(self.shutdown_seconds)
+    }
+
+    /// Directory of the uploaded files.
+    pub fn files_dir(&self) -> PathBuf {
+        self.data_dir.join("files")
+    }
+
+    /// Replaces the values that stand for "derive it".
+    fn fill_in(&mut self) {
+        if self.models_dir.as_os_str().is_empty() {
+            self.models_dir = self.data_dir.join("models");
+        }
+        if self.workers == 0 {
+            self.workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        }
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let invalid = |name, reason: String| Err(ConfigError::Invalid { name, reason });
+        if self.bind.is_empty() {
+            return invalid("bind", "names no address".into());
+        }
+        if let Some(public) = self.bind.iter().find(|ip| !ip.is_loopback())
+            && !self.allow_public
+        {
+            return invalid(
+                "bind",
+                format!("{public} is reachable from other machines and this version has no accounts: set allow_public = true (QUIRE_ALLOW_PUBLIC=true) if that is wanted"),
+            );
+        }
+        if self.max_upload_bytes < MIN_UPLOAD_LIMIT {
+            return invalid("max_upload_bytes", format!("is {}, below the least useful {MIN_UPLOAD_LIMIT}", self.max_upload_bytes));
+        }
+        if self.workers > MAX_WORKERS {
+            return invalid("workers", format!("is {}, above {MAX_WORKERS}", self.workers));
+        }
+        if !(4..=1000).contains(&self.database_connections) {
+            return invalid("database_connections", format!("is {}, outside 4 to 1000", self.database_connections));
+        }
+        if let Some(url) = &self.database_url
+            && !(url.starts_with("postgres://") || url.starts_with("postgresql://"))
+        {
+            return invalid("database_url", "(DATABASE_URL) does not start with postgres://".into());
+        }
+        if let Some(language) = self.ocr_languages.iter().find(|l| !is_language(l)) {
+            return invalid("ocr_languages", format!("has {language:?}, which is no Tesseract language code"));
+        }
+        if let Some(origin) = self.cors_origins.iter().find(|o| !is_origin(o)) {
+            return invalid("cors_origins", format!("has {origin:?}; an origin looks like https://app.example.com"));
+        }
+        if tracing_subscriber::EnvFilter::try_new(&self.log).is_err() {
+            return invalid("log", format!("is {:?}, which is no filter such as info or quire=debug", self.log));
+        }
+        Ok(())
+    }
+}
+
+/// One line of `quire config show`: name, value as TOML, where it came from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Shown {
+    /// Name of the setting.
+    pub name: String,
+    /// Its value, secrets redacted.
+    pub value: String,
+    /// The source that decided it.
+    pub origin: String,
+}
+
+/// Every setting with its value and origin, in the order of the default file.
+pub fn show(file: Option<&Path>, overrides: &Overrides) -> Result<Vec<Shown>, ConfigError> {
+    let config = Config::load(file, overrides)?;
+    let figment = sources(file, overrides)?;
+    let values = toml::Table::try_from(&config).map_err(|e| ConfigError::Invalid { name: "config", reason: e.to_string() })?;
+    let names = DEFAULTS.lines().filter(|l| !l.starts_with('#')).filter_map(|l| l.split_once(" = ")).map(|(name, _)| name);
+    Ok(names
+        .map(|name| Shown {
+            name: name.to_owned(),
+            value: values.get(name).map_or_else(|| "\"\"".to_owned(), |v| redact(&v.to_string())),
+            origin: origin(&figment, name),
+        })
+        .collect())
+}
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} = {}  # {}", self.name, self.value, self.origin)
+    }
+}
+
+fn sources(file: Option<&Path>, overrides: &Overrides) -> Result<Figment, ConfigError> {
+    let mut figment = Figment::from(Toml::string(DEFAULTS));
+    if let Some(path) = file {
+        if !path.is_file() {
+            return Err(ConfigError::NoFile(path.to_owned()));
+        }
+        figment = figment.merge(Toml::file_exact(path));
+    }
+    // Switches of the program itself and of its tests, which are not settings.
+    const NOT_SETTINGS: [&str; 4] = ["config", "parse", "corpus", "url"];
+    Ok(figment
+        .merge(Env::raw().only(&["DATABASE_URL"]))
+        .merge(Env::prefixed("QUIRE_").ignore(&NOT_SETTINGS))
+        .merge(Serialized::defaults(overrides)))
+}
+
+fn origin(figment: &Figment, name: &str) -> String {
+    let Some(metadata) = figment.find_metadata(name) else {
+        return "default".into();
+    };
+    match &metadata.source {
+        Some(figment::Source::File(path)) => path.display().to_string(),
+        _ if metadata.name.contains("environment") => "environment".into(),
+        _ if metadata.name.contains("TOML") => "default".into(),
+        _ => "command line".into(),
+    }
+}
+
+/// Hides the password of a database URL.
+fn redact(value: &str) -> String {
+    let Some((scheme, rest)) = value.split_once("://") else {
+        return value.to_owned();
+    };
+    match rest.rsplit_once('@') {
+        Some((user, host)) => format!("{scheme}://{}:***@{host}", user.split(':').next().unwrap_or_default()),
+        None => value.to_owned(),
+    }
+}
+
+/// `` `port` in environment: invalid type: found string "abc", expected u16 ``.
+fn describe(error: &figment::Error) -> String {
+    let name = match &error.kind {
+        figment::error::Kind::UnknownField(name, _) => name.clone(),
+        _ => error.path.join("."),
+    };
+    let place = match error.metadata.as_ref() {
+        Some(metadata) => metadata.source.as_ref().map_or_else(|| metadata.name.to_string(), ToString::to_string),
+        None => "settings".into(),
+    };
+    match &error.kind {
+        figment::error::Kind::UnknownField(_, known) => {
+            format!("`{name}` ({place}) is unknown; the settings are {}", known.join(", "))
+        }
+        kind => format!("`{name}` ({place}): {kind}"),
+    }
+}
+
+fn is_language(code: &str) -> bool {
+    !code.is_empty() && code.len() <= 32 && code.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn is_origin(origin: &str) -> bool {
+    let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+    host.is_some_and(|h| !h.is_empty() && !h.contains('/') && h.is_ascii())
+}
+
+/// A list, or its items in one string separated by commas, as environment variables give them.
+fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: std::str::FromStr<Err: fmt::Display>,
+{
+    #[derive(Deserialize)]
+    #[serde(untagged)]
+    enum Given {
+        One(String),
+        Many(Vec<String>),
+    }
+    let items = match Given::deserialize(deserializer)? {
+        Given::One(text) => text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect(),
+        Given::Many(items) => items,
+    };
+    items.iter().map(|item| item.parse().map_err(|e| serde::de::Error::custom(format!("{item:?}: {e}")))).collect()
+}
+
+fn none_if_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let value = Option::<String>::deserialize(deserializer)?;
+    Ok(value.filter(|v| !v.trim().is_empty()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[expect(clippy::result_large_err, reason = "the signature is figment's")]
+    fn jailed(test: impl FnOnce(&mut figment::Jail)) {
+        figment::Jail::expect_with(|jail| {
+            jail.clear_env();
+            test(jail);
+            Ok(())
+        });
+    }
+
+    fn load() -> Result<Config, ConfigError> {
+        Config::load(None, &Overrides::default())
+    }
+
+    #[test]
+    fn defaults_are_complete_and_valid() {
+        jailed(|_| {
+            let config = load().unwrap();
+            assert_eq!(config.port, 8000);
+            assert_eq!(config.bind, ["127.0.0.1".parse::<IpAddr>().unwrap()]);
+            assert_eq!(config.database_url, None);
+            assert_eq!(config.models_dir, Path::new("./data/models"));
+            assert!(config.workers >= 1);
+        });
+    }
+
+    #[test]
+    fn command_line_beats_environment_beats_file() {
+        jailed(|jail| {
+            jail.create_file("quire.toml", "port = 1000\nworkers = 3\nmax_upload_bytes = 5000").unwrap();
+            jail.set_env("QUIRE_PORT", "2000");
+            jail.set_env("QUIRE_WORKERS", "4");
+            let overrides = Overrides { port: Some(3000), ..Overrides::default() };
+            let config = Config::load(Some(Path::new("quire.toml")), &overrides).unwrap();
+            assert_eq!((config.port, config.workers, config.max_upload_bytes), (3000, 4, 5000));
+        });
+    }
+
+    #[test]
+    fn origins_and_redaction_are_shown() {
+        jailed(|jail| {
+            jail.set_env("DATABASE_URL", "postgres://user:secret@db/quire");
+            jail.set_env("QUIRE_WORKERS", "4");
+            let shown: Vec<_> = show(None, &Overrides { port: Some(1), ..Overrides::default() }).unwrap();
+            let line = |name: &str| shown.iter().find(|s| s.name == name).unwrap().to_string();
+            assert_eq!(line("port"), "port = 1  # command line");
+            assert_eq!(line("workers"), "workers = 4  # environment");
+            assert_eq!(line("log"), "log = \"info\"  # default");
+            assert!(line("database_url").contains("postgres://user:***@db/quire"), "{}", line("database_url"));
+        });
+    }
+
+    #[test]
+    fn lists_come_from_one_variable() {
+        jailed(|jail| {
+            jail.set_env("QUIRE_BIND", "127.0.0.1,::1");
+            jail.set_env("QUIRE_OCR_LANGUAGES", "eng,deu");
+            let config = load().unwrap();
+            assert_eq!(config.bind.len(), 2);
+            assert_eq!(config.ocr_languages, ["eng", "deu"]);
+        });
+    }
+
+    #[test]
+    fn bad_settings_are_refused_by_name() {
+        let cases = [
+            ("QUIRE_PORT", "eighty", "port"),
+            ("QUIRE_PORT", "70000", "port"),
+            ("QUIRE_PRT", "8000", "prt"),
+            ("QUIRE_BIND", "0.0.0.0", "bind"),
+            ("QUIRE_BIND", "localhost", "bind"),
+            ("QUIRE_MAX_UPLOAD_BYTES", "12", "max_upload_bytes"),
+            ("QUIRE_WORKERS", "100000", "workers"),
+            ("QUIRE_OCR_LANGUAGES", "eng;rm", "ocr_languages"),
+            ("QUIRE_CORS_ORIGINS", "example.com", "cors_origins"),
+            ("QUIRE_LOG", "quire=loud", "log"),
+            ("QUIRE_LOG_FORMAT", "xml", "log_format"),
+            ("DATABASE_URL", "mysql://x", "database_url"),
+        ];
+        for (variable, value, name) in cases {
+            jailed(|jail| {
+                jail.set_env(variable, value);
+                let error = load().unwrap_err().to_string();
+                assert!(error.contains(&format!("`{name}")), "{variable}={value}: {error}");
+            });
+        }
+    }
+}

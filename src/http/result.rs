@@ -1,0 +1,167 @@
+//! `GET /api/jobs/{id}/result`: what came out of a completed job, as JSON, Markdown or plain text.
+
+use axum::{
+    extract::{Query, State, rejection::QueryRejection},
+    response::Response,
+};
+use bytes::Bytes;
+use http::{
+    HeaderMap, HeaderValue,
+    header::{ACCEPT, VARY},
+};
+use quire_extract::EXTRACTOR_VERSION;
+use quire_store::{Job, JobState, Owner};
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::IntoParams;
+
+use super::{
+    conditional,
+    job_view::status_of,
+    jobs::JobPath,
+    result_text,
+    result_view::{ResultReply, ResultView},
+};
+use crate::{
+    app::AppState,
+    error::{ApiError, ErrorBody},
+};
+
+/// Query of `GET /api/jobs/{id}/result`.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub struct ResultQuery {
+    /// `json`, `md` or `text`; without it the `Accept` header decides.
+    #[param(example = "md")]
+    format: Option<String>,
+}
+
+/// How a result is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Json,
+    Markdown,
+    Text,
+}
+
+/// Gives the result of a completed job.
+#[utoipa::path(get, path = "/api/jobs/{id}/result", tag = "jobs",
+    params(("id" = String, Path), ResultQuery, ("If-None-Match" = Option<String>, Header)),
+    responses(
+        (status = 200, content((ResultReply = "application/json"), (String = "text/markdown"), (String = "text/plain"))),
+        (status = 304, description = "the client's copy is current"),
+        (status = 404, body = ErrorBody),
+        (status = 409, body = ErrorBody, description = "`not_finished`: ask again after `Retry-After`"),
+        (status = 422, body = ErrorBody),
+        (status = 424, body = ErrorBody, description = "`job_failed`: the job failed or was cancelled"),
+        (status = 503, body = ErrorBody),
+    ))]
+pub async fn show(
+    State(state): State<AppState>,
+    JobPath(id): JobPath,
+    query: Result<Query<ResultQuery>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Response, ApiError> {
+    let Query(query) = query.map_err(|_| ApiError::field("query", "malformed", "cannot be read"))?;
+    let format = Format::choose(query.format.as_deref(), &headers)?;
+    let job = state.store.job(Owner::LOCAL, id).await?.ok_or(ApiError::NotFound("job"))?;
+    must_be_completed(&job)?;
+    let document = state.store.document_of(Owner::LOCAL, &job.sha256, EXTRACTOR_VERSION.cast_signed()).await?;
+    // A document of a thousand pages takes many milliseconds to decode and encode.
+    let body = tokio::task::spawn_blocking(move || format.body(job, document)).await.map_err(ApiError::internal)??;
+    let mut response = conditional::reply(&headers, format.content_type(), body);
+    response.headers_mut().append(VARY, HeaderValue::from_name(ACCEPT));
+    Ok(response)
+}
+
+fn must_be_completed(job: &Job) -> Result<(), ApiError> {
+    match job.state {
+        JobState::Completed => Ok(()),
+        JobState::Failed | JobState::Dead => {
+            let why = job.error_message.as_deref().unwrap_or("no reason is stored");
+            Err(ApiError::JobFailed(format!("the job failed: {why}")))
+        }
+        JobState::Cancelled => Err(ApiError::JobFailed("the job was cancelled".to_owned())),
+        unfinished => Err(ApiError::NotFinished(status_of(unfinished))),
+    }
+}
+
+impl Format {
+    fn choose(format: Option<&str>, headers: &HeaderMap) -> Result<Self, ApiError> {
+        match format {
+            None => Ok(Self::accepted(headers)),
+            Some("json") => Ok(Self::Json),
+            Some("md" | "markdown") => Ok(Self::Markdown),
+            Some("text" | "txt") => Ok(Self::Text),
+            Some(_) => Err(ApiError::field("format", "unknown", "is not one of json, md, text")),
+        }
+    }
+
+    /// The first type in `Accept` that is one of ours; JSON when there is none.
+    fn accepted(headers: &HeaderMap) -> Self {
+        let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        let mut types = values.flat_map(|value| value.split(',')).filter_map(|item| item.split(';').next());
+        let known = types.find_map(|name| match name.trim().to_ascii_lowercase().as_str() {
+            "application/json" | "application/*" | "*/*" => Some(Self::Json),
+            "text/markdown" => Some(Self::Markdown),
+            "text/plain" | "text/*" => Some(Self::Text),
+            _ => None,
+        });
+        known.unwrap_or(Self::Json)
+    }
+
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/json",
+            Self::Markdown => "text/markdown; charset=utf-8",
+            Self::Text => "text/plain; charset=utf-8",
+        }
+    }
+
+    fn body(self, job: Job, document: Option<Value>) -> Result<Bytes, ApiError> {
+        let answer = job.result.clone().map(serde_json::from_value).transpose().map_err(ApiError::internal)?;
+        let document = document.map(serde_json::from_value).transpose().map_err(ApiError::internal)?;
+        let view = ResultView::new(job, answer, document);
+        Ok(match self {
+            Self::Json => {
+                let reply = ResultReply { success: true, data: view };
+                serde_json::to_vec(&reply).map_err(ApiError::internal)?.into()
+            }
+            Self::Markdown => result_text::markdown(&view).into(),
+            Self::Text => result_text::plain(&view).into(),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn accepted(accept: Option<&str>) -> Format {
+        let mut headers = HeaderMap::new();
+        if let Some(accept) = accept {
+            headers.insert(ACCEPT, accept.parse().unwrap());
+        }
+        Format::choose(None, &headers).unwrap()
+    }
+
+    #[test]
+    fn accept_decides_when_the_query_does_not() {
+        assert_eq!(accepted(None), Format::Json);
+        assert_eq!(accepted(Some("*/*")), Format::Json);
+        assert_eq!(accepted(Some("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8")), Format::Json);
+        assert_eq!(accepted(Some("text/markdown")), Format::Markdown);
+        assert_eq!(accepted(Some("text/html, Text/Markdown;q=0.9, */*")), Format::Markdown);
+        assert_eq!(accepted(Some("text/plain; charset=utf-8")), Format::Text);
+    }
+
+    #[test]
+    fn the_query_wins() {
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        assert_eq!(Format::choose(Some("md"), &headers).unwrap(), Format::Markdown);
+        assert_eq!(Format::choose(Some("text"), &headers).unwrap(), Format::Text);
+        assert_eq!(Format::choose(Some("json"), &headers).unwrap(), Format::Json);
+        assert!(matches!(Format::choose(Some("docx"), &headers), Err(ApiError::Validation(_))));
+    }
+}

@@ -1,0 +1,286 @@
+//! `POST /api/upload`: a file and a question become a job.
+//!
+//! The order makes an acknowledged upload safe: the bytes are durable in the file store, then one transaction creates the
+//! file's row, the job and its queue entry, then the reply goes out. What the job does before the client has read that
+//! reply is held back for it (`socket::hold`), because the client knows the job's id only from then on.
+
+use std::{
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use axum::{
+    body::{Body, HttpBody},
+    extract::{Request, State},
+    response::Response,
+};
+use bytes::Bytes;
+use http::{
+    HeaderValue,
+    header::{CONTENT_LENGTH, CONTENT_TYPE, ETAG, LOCATION},
+};
+use http_body::{Frame, SizeHint};
+use http_body_util::Full;
+use quire_store::{Created, Idempotency, Job, NewUpload, Owner, clock};
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use utoipa::ToSchema;
+
+use super::{
+    metrics,
+    origins::IDEMPOTENT_REPLAYED,
+    socket::hold::ReplyGuard,
+    upload_form::{self, UploadForm},
+    upload_values,
+};
+use crate::{
+    app::AppState,
+    error::{ApiError, ErrorBody},
+};
+
+/// What a form may hold besides the file: the other fields at their limits, part headers, some unknown fields.
+pub const FORM_OVERHEAD: u64 = 1024 * 1024;
+
+/// The form as documentation; it is read by `upload_form`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the form in the OpenAPI document")]
+pub struct UploadRequest {
+    /// PDF, CSV, TSV, PNG, JPEG, WebP, GIF, TIFF or BMP.
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
+    /// The question or instruction, at most 32 KiB.
+    #[schema(example = "What is the total?")]
+    prompt: String,
+    /// -100 to 100, larger goes first.
+    #[schema(default = 0, minimum = -100, maximum = 100)]
+    priority: Option<i32>,
+    /// RFC 3339 time with offset before which the job does not start.
+    #[schema(example = "2030-01-01T09:00:00Z")]
+    scheduled_at: Option<String>,
+}
+
+/// The reply to an upload. The order of the keys is part of the contract.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UploadReply {
+    /// Always true.
+    success: bool,
+    /// The new job.
+    data: UploadedJob,
+}
+
+/// A job that was just created.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct UploadedJob {
+    /// The job's id, the same as on the socket.
+    #[schema(example = "01998c6e-2f5b-7c3a-9d50-6a3f0e9f1b11")]
+    job_id: String,
+    /// Always `pending`.
+    #[schema(example = "pending")]
+    status: &'static str,
+    /// Always 0.
+    #[schema(example = 0)]
+    progress: u8,
+    /// Always `File uploaded successfully`.
+    #[schema(example = "File uploaded successfully")]
+    message: &'static str,
+}
+
+/// Takes a document and a question and queues a job.
+///
+/// With an `Idempotency-Key` (at most 255 visible ASCII characters) the upload may be sent again without creating a second job.
+#[utoipa::path(post, path = "/api/upload", tag = "jobs",
+    request_body(content = UploadRequest, content_type = "multipart/form-data"),
+    params(("Idempotency-Key" = Option<String>, Header)),
+    responses(
+        (status = 200, body = UploadReply, headers(
+            ("Location" = String, description = "path of the job"),
+            ("ETag" = String, description = "SHA-256 of the file"),
+            ("Idempotent-Replayed" = Option<bool>, description = "true when the reply is that of an earlier upload"),
+        )),
+        (status = 400, body = ErrorBody, description = "`malformed_request`"),
+        (status = 403, body = ErrorBody, description = "`forbidden`: a web page of an origin that is not allowed"),
+        (status = 408, body = ErrorBody, description = "`timeout`: the client stopped sending"),
+        (status = 409, body = ErrorBody, description = "`idempotency_mismatch`"),
+        (status = 413, body = ErrorBody, description = "`too_large`"),
+        (status = 415, body = ErrorBody, description = "`unsupported_type`"),
+        (status = 422, body = ErrorBody, description = "`validation_failed`"),
+        (status = 503, body = ErrorBody, description = "`overloaded`"),
+        (status = 507, body = ErrorBody, description = "`storage_full`"),
+    ))]
+pub async fn upload(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
+    let limit = state.config.max_upload_bytes;
+    if announced_length(&request).is_some_and(|length| length > limit.saturating_add(FORM_OVERHEAD)) {
+        return Err(ApiError::TooLarge { limit });
+    }
+    if state.shutdown.is_cancelled() {
+        return Err(ApiError::Overloaded(None));
+    }
+    let (key, errors) = match upload_values::idempotency_key(request.headers()) {
+        Ok(key) => (key, Vec::new()),
+        Err(error) => (None, vec![error]),
+    };
+    let form = upload_form::receive(request, &state.files, limit, errors).await?;
+    metrics::count_upload(form.media.name(), form.file.bytes);
+    match state.store.create_upload(new_upload(form, key)).await? {
+        Created::New(job) => reply(&state, &job, false),
+        Created::Replayed(job) => reply(&state, &job, true),
+        Created::Mismatch => Err(ApiError::IdempotencyMismatch),
+    }
+}
+
+fn announced_length(request: &Request) -> Option<u64> {
+    request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn new_upload(form: UploadForm, key: Option<String>) -> NewUpload {
+    let idempotency = key.map(|key| Idempotency { key, request_hash: request_hash(&form) });
+    NewUpload {
+        owner: Owner::LOCAL,
+        file: form.file,
+        file_name: form.file_name,
+        media: form.media.name().to_owned(),
+        prompt: form.prompt,
+        priority: form.priority,
+        // A time that has passed means now.
+        scheduled_at: form.scheduled_at.filter(|at| *at > clock::now()),
+        idempotency,
+    }
+}
+
+/// Hash of everything the client asked for. The schedule counts as it was given, so that an upload repeated after its
+/// time has come is still the same upload.
+fn request_hash(form: &UploadForm) -> [u8; 32] {
+    let scheduled_at = form.scheduled_at.map(|at| at.to_rfc3339()).unwrap_or_default();
+    let priority = form.priority.to_string();
+    let mut hash = Sha256::new();
+    for part in [
+        form.file.sha256.as_slice(),
+        form.prompt.as_bytes(),
+        priority.as_bytes(),
+        scheduled_at.as_bytes(),
+        form.file_name.as_bytes(),
+    ] {
+        // The length keeps two neighbouring parts from being cut in another place.
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part);
+    }
+    hash.finalize().into()
+}
+
+/// The reply of the contract. An upload that is repeated gets the reply it got, or would have got, the first time.
+fn reply(state: &AppState, job: &Job, replayed: bool) -> Result<Response, ApiError> {
+    let guard = state.hold.begin(job.id);
+    let body = serde_json::to_vec(&UploadReply::new(job)).map_err(ApiError::internal)?;
+    let mut response = Response::new(Body::new(Guarded { body: Full::from(body), _guard: guard }));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(LOCATION, text(&format!("/api/jobs/{}", job.id))?);
+    headers.insert(ETAG, text(&format!("\"{}\"", hex::encode(job.sha256)))?);
+    if replayed {
+        headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(response)
+}
+
+fn text(value: &str) -> Result<HeaderValue, ApiError> {
+    HeaderValue::from_str(value).map_err(ApiError::internal)
+}
+
+impl UploadReply {
+    fn new(job: &Job) -> Self {
+        let data =
+            UploadedJob { job_id: job.id.to_string(), status: "pending", progress: 0, message: "File uploaded successfully" };
+        Self { success: true, data }
+    }
+}
+
+/// A reply that holds back the job's events until the server has taken, or given up, the last byte of it.
+struct Guarded {
+    body: Full<Bytes>,
+    /// Releases the events when it is dropped.
+    _guard: ReplyGuard,
+}
+
+impl HttpBody for Guarded {
+    type Data = Bytes;
+    type Error = std::convert::Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, std::convert::Infallible>>> {
+        Pin::new(&mut self.body).poll_frame(cx)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use quire_extract::MediaType;
+    use quire_store::StoredFile;
+
+    use super::*;
+
+    fn form() -> UploadForm {
+        UploadForm {
+            file: StoredFile { sha256: [7; 32], bytes: 3 },
+            file_name: "a.csv".into(),
+            media: MediaType::Csv,
+            prompt: "why?".into(),
+            priority: 1,
+            scheduled_at: None,
+        }
+    }
+
+    #[test]
+    fn the_reply_is_that_of_the_contract_byte_for_byte() {
+        let data = UploadedJob { job_id: "unique-job-id".into(), status: "pending", progress: 0, message: "File uploaded successfully" };
+        assert_eq!(
+            serde_json::to_string(&UploadReply { success: true, data }).unwrap(),
+            r#"{"success":true,"data":{"job_id":"unique-job-id","status":"pending","progress":0,"message":"File uploaded successfully"}}"#
+        );
+    }
+
+    #[test]
+    fn everything_that_was_asked_for_is_in_the_hash() {
+        let same = request_hash(&form());
+        assert_eq!(request_hash(&form()), same);
+        let changes: [fn(&mut UploadForm); 6] = [
+            |form| form.file.sha256[0] = 8,
+            |form| form.prompt.push('!'),
+            |form| form.priority = 2,
+            |form| form.scheduled_at = "2030-01-01T00:00:00Z".parse().ok(),
+            |form| form.file_name = "b.csv".into(),
+            // The same letters cut elsewhere.
+            |form| (form.prompt, form.priority) = ("why?1".into(), 0),
+        ];
+        for (at, change) in changes.iter().enumerate() {
+            let mut form = form();
+            change(&mut form);
+            assert_ne!(request_hash(&form), same, "change {at}");
+        }
+    }
+
+    #[test]
+    fn a_time_that_has_passed_means_now() {
+        let hour = chrono::TimeDelta::hours(1);
+        let at = |at| new_upload(UploadForm { scheduled_at: Some(at), ..form() }, None).scheduled_at;
+        assert_eq!(at(clock::now() - hour), None);
+        let later = clock::now() + hour;
+        assert_eq!(at(later), Some(later));
+    }
+
+    #[test]
+    fn a_length_is_read_from_the_header_only() {
+        let request = |value: &str| Request::builder().header(CONTENT_LENGTH, value).body(Body::empty()).unwrap();
+        assert_eq!(announced_length(&request("12")), Some(12));
+        assert_eq!(announced_length(&request("many")), None);
+    }
+}

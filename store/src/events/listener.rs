@@ -1,0 +1,192 @@
+//! What other processes do, heard: one LISTEN connection, and a catch-up that does not trust it.
+//!
+//! Notifications are lost whenever the connection is; nothing is replayed. So after every (re)connect, and every two seconds
+//! anyway, the table is read for events that others have written since. When that finds what no notification had told, the
+//! connection is half dead and is replaced.
+
+use std::{sync::Arc, time::Duration};
+
+use chrono::{DateTime, TimeDelta, Utc};
+use sqlx::{
+    PgPool,
+    postgres::{PgConnectOptions, PgListener, PgNotification, PgPoolOptions},
+};
+use tokio::{sync::Notify, time};
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    event::EventRecord,
+    feed::Feed,
+    log::{self, EventRow},
+    wake::{self, CONTROL_CHANNEL, EVENT_CHANNEL, Wake},
+};
+use crate::{attempts::Attempts, error::StoreError, store::Inner};
+
+/// Time between two catch-up reads: how late an event may be whose notification was lost.
+const CATCH_UP_EVERY: Duration = Duration::from_secs(2);
+/// Overlap of two catch-up reads: a row becomes visible at commit, up to a statement timeout after its time stamp.
+const OVERLAP: TimeDelta = TimeDelta::seconds(10);
+/// First and longest wait between two tries to connect.
+const RECONNECT_FIRST: Duration = Duration::from_millis(100);
+const RECONNECT_LONGEST: Duration = Duration::from_secs(2);
+/// Longest wait for the server when connecting.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// Postgres: the table does not exist, because nobody has migrated yet.
+const UNDEFINED_TABLE: &str = "42P01";
+
+/// What both tasks need.
+#[derive(Clone, Debug)]
+struct Ears {
+    pool: PgPool,
+    session: PgConnectOptions,
+    process: i64,
+    feed: Arc<Feed>,
+    attempts: Arc<Attempts>,
+    /// Catch-up, please: the connection was new.
+    behind: Arc<Notify>,
+    /// The connection is half dead.
+    deaf: Arc<Notify>,
+}
+
+/// Starts the listening and the catching up.
+pub(super) fn start(inner: &Inner) {
+    let ears = Ears {
+        pool: inner.pool.clone(),
+        session: inner.session.clone(),
+        process: inner.process,
+        feed: Arc::clone(&inner.feed),
+        attempts: Arc::clone(&inner.attempts),
+        behind: Arc::new(Notify::new()),
+        deaf: Arc::new(Notify::new()),
+    };
+    inner
+        .tasks
+        .spawn(stoppable(inner.stop.clone(), ears.clone().listen()));
+    inner
+        .tasks
+        .spawn(stoppable(inner.stop.clone(), ears.catch_up()));
+}
+
+async fn stoppable(stop: CancellationToken, task: impl Future<Output = ()>) {
+    let _ = stop.run_until_cancelled(task).await;
+}
+
+impl Ears {
+    async fn listen(self) {
+        let mut wait = RECONNECT_FIRST;
+        loop {
+            match self.connect().await {
+                Ok(listener) => {
+                    wait = RECONNECT_FIRST;
+                    self.behind.notify_one();
+                    tokio::select! {
+                        () = self.hear(listener) => {}
+                        () = self.deaf.notified() => tracing::warn!("the listening connection had gone deaf"),
+                    }
+                }
+                Err(error) => tracing::warn!(%error, "cannot listen to the database"),
+            }
+            time::sleep(wait).await;
+            wait = (wait * 2).min(RECONNECT_LONGEST);
+        }
+    }
+
+    async fn connect(&self) -> Result<PgListener, StoreError> {
+        let options = PgPoolOptions::new()
+            .max_connections(1)
+            .acquire_timeout(CONNECT_TIMEOUT)
+            .max_lifetime(None);
+        let pool = options
+            .idle_timeout(None)
+            .connect_lazy_with(self.session.clone());
+        let mut listener = PgListener::connect_with(&pool).await?;
+        listener
+            .listen_all([EVENT_CHANNEL, CONTROL_CHANNEL])
+            .await?;
+        Ok(listener)
+    }
+
+    /// Until the connection ends.
+    async fn hear(&self, mut listener: PgListener) {
+        while let Ok(Some(notification)) = listener.try_recv().await {
+            let mut heard = vec![notification];
+            heard.extend(std::iter::from_fn(|| listener.next_buffered()));
+            self.act(&heard).await;
+        }
+    }
+
+    async fn act(&self, heard: &[PgNotification]) {
+        let mut jobs = Vec::new();
+        for notification in heard {
+            match wake::parse(self.process, notification.channel(), notification.payload()) {
+                Some(Wake::Events(some)) => jobs.extend(some),
+                Some(Wake::Ended(job, attempt_id)) => self.attempts.fence(job, attempt_id),
+                None => {}
+            }
+        }
+        if jobs.is_empty() {
+            return;
+        }
+        for (job, from) in &mut jobs {
+            // Everything after what has gone out, should an earlier notification have been lost.
+            *from = self.feed.last_seq(*job).map_or(*from, |last| last + 1);
+        }
+        match log::from_each(&self.pool, &jobs).await {
+            Ok(rows) => {
+                self.publish(rows);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "events of other processes are late");
+                self.behind.notify_one();
+            }
+        }
+    }
+
+    async fn catch_up(self) {
+        let mut from = None;
+        loop {
+            tokio::select! {
+                () = self.behind.notified() => {}
+                () = time::sleep(CATCH_UP_EVERY) => {}
+            }
+            match self.read_missed(from).await {
+                Ok(now) => from = Some(now),
+                Err(StoreError::Database(error)) if is_undefined_table(&error) => {}
+                Err(error) => tracing::warn!(%error, "cannot catch up with other processes"),
+            }
+        }
+    }
+
+    /// Reads what others wrote since `from`, and says when that was. The first call only looks at the clock.
+    async fn read_missed(&self, from: Option<DateTime<Utc>>) -> Result<DateTime<Utc>, StoreError> {
+        let now = log::database_now(&self.pool).await?;
+        let Some(from) = from else { return Ok(now) };
+        let rows = log::foreign_since(&self.pool, self.process, from - OVERLAP).await?;
+        // The newest may be on their way still; the older ones should have been heard.
+        let overdue = |record: &EventRecord| record.at < now - TimeDelta::seconds(1);
+        if self.publish(rows).iter().any(|record| overdue(record)) {
+            self.deaf.notify_one();
+        }
+        Ok(now)
+    }
+
+    /// The records that were new here.
+    fn publish(&self, rows: Vec<EventRow>) -> Vec<Arc<EventRecord>> {
+        let mut fresh = Vec::new();
+        for row in rows {
+            match EventRecord::try_from(row).map(Arc::new) {
+                Ok(record) if self.feed.publish(Arc::clone(&record)) => fresh.push(record),
+                Ok(_) => {}
+                Err(error) => tracing::error!(%error, "an event of another process is passed over"),
+            }
+        }
+        fresh
+    }
+}
+
+fn is_undefined_table(error: &sqlx::Error) -> bool {
+    error
+        .as_database_error()
+        .and_then(|database| database.code())
+        .is_some_and(|code| code == UNDEFINED_TABLE)
+}

@@ -1,0 +1,77 @@
+//! From the first stage to the second.
+
+use serde_json::Value;
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::documents;
+use crate::{
+    error::StoreError,
+    events::Event,
+    job::Stage,
+    lease::Lease,
+    queue::{self, Entry},
+    store::Store,
+};
+
+impl Store {
+    /// Stores the document and queues the job for its answer. `false`: somebody else owns the job, nothing was written.
+    pub async fn finish_extract(
+        &self,
+        lease: &Lease,
+        document: &Value,
+        version: i32,
+    ) -> Result<bool, StoreError> {
+        self.settle(lease).await?;
+        let ticket = queue::new_ticket();
+        let mut tx = self.begin().await?;
+        let Some(placed) = queue_answer(&mut tx, lease, ticket).await? else {
+            return Ok(Self::refused(lease));
+        };
+        documents::keep(&mut tx, lease, document, version).await?;
+        let (job, priority) = (lease.job.id, lease.job.priority);
+        let entry = Entry {
+            job,
+            ticket,
+            stage: Stage::Answer,
+            priority,
+            queued_at: placed.queued_at,
+        };
+        queue::push(&mut tx, &[entry]).await?;
+        let progress = u8::try_from(placed.progress).unwrap_or_default();
+        let event = Event::Progress {
+            progress,
+            stage: Stage::Answer,
+            done: 0,
+            total: None,
+        };
+        self.commit_end(tx, lease, Some(&event)).await
+    }
+}
+
+struct Placed {
+    queued_at: i64,
+    progress: i16,
+}
+
+/// The job keeps its place: what was uploaded first is answered first.
+async fn queue_answer(
+    conn: &mut PgConnection,
+    lease: &Lease,
+    ticket: Uuid,
+) -> Result<Option<Placed>, StoreError> {
+    let placed = sqlx::query_as!(
+        Placed,
+        r#"update quire.jobs
+           set state = 'queued', stage = 'answer', ticket = $3, attempt = 0, interrupted = false,
+               attempt_id = null, worker = null, claimed_at = null, epoch = epoch + 1
+           where id = $1 and attempt_id = $2 and state in ('running', 'streaming') and stage = 'extract'
+           returning extract(epoch from queued_at)::bigint as "queued_at!", progress"#,
+        lease.job.id.0,
+        lease.attempt_id,
+        ticket,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(placed)
+}

@@ -1,0 +1,62 @@
+//! The client wants an ended job run again: a new run from the start, with fresh budgets and an end of its own.
+
+use sqlx::PgConnection;
+use uuid::Uuid;
+
+use super::{read, types::RetryOutcome};
+use crate::{
+    error::StoreError,
+    events::Event,
+    ids::{JobId, Owner},
+    job::Stage,
+    queue::{self, Entry},
+    store::Store,
+};
+
+impl Store {
+    /// Queues a failed, dead or cancelled job again. It starts with extraction, which is quick where the document is kept.
+    pub async fn retry_job(&self, owner: Owner, id: JobId) -> Result<RetryOutcome, StoreError> {
+        let ticket = queue::new_ticket();
+        let mut tx = self.begin().await?;
+        let Some(queued_at) = mark_queued(&mut tx, owner, id, ticket).await? else {
+            let job = read::owned(&mut tx, owner, id).await?;
+            return Ok(job.map_or(RetryOutcome::NotFound, RetryOutcome::InvalidState));
+        };
+        let job = read::touched(&mut tx, id).await?;
+        let entry = Entry {
+            job: id,
+            ticket,
+            stage: Stage::Extract,
+            priority: job.priority,
+            queued_at,
+        };
+        queue::push(&mut tx, &[entry]).await?;
+        let records = self.record(&mut tx, &[id], &Event::Queued).await?;
+        tx.commit().await?;
+        self.publish(records);
+        Ok(RetryOutcome::Queued(job))
+    }
+}
+
+/// `None`: no such job, or it has not ended badly. Else its place in the queue.
+async fn mark_queued(
+    conn: &mut PgConnection,
+    owner: Owner,
+    id: JobId,
+    ticket: Uuid,
+) -> Result<Option<i64>, StoreError> {
+    let queued_at = sqlx::query_scalar!(
+        r#"update quire.jobs
+           set state = 'queued', stage = 'extract', progress = 0, ticket = $3, queued_at = date_trunc('second', now()),
+               run = run + 1, attempt = 0, failures = 0, crashes = 0, interrupted = false, epoch = epoch + 1,
+               started_at = null, finished_at = null, error_code = null, error_message = null
+           where id = $1 and owner = $2 and state in ('failed', 'dead', 'cancelled')
+           returning extract(epoch from queued_at)::bigint as "queued_at!""#,
+        id.0,
+        owner.0,
+        ticket,
+    )
+    .fetch_optional(conn)
+    .await?;
+    Ok(queued_at)
+}

@@ -1,0 +1,16 @@
+//! The store against a real Postgres: one database per test.
+//!
+//! Each module is one promise of the crate. "Another process" is a second [`quire_store::Store`]: it shares nothing with the
+//! first but the database. Nothing here waits for time to pass; what must happen is awaited, with a deadline that only a broken
+//! build meets.
+
+mod create;
+mod ends;
+mod events;
+mod lease;
+mod list;
+mod model;
+mod queue;
+mod schema;
+mod support;
+mod workers;

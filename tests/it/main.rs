@@ -1,0 +1,20 @@
+//! The integration tests: one binary, the whole service, a real Postgres, real parser processes, real sockets.
+//!
+//! Each test has a database, a data directory and a port of its own. Clients are written from the contract alone and
+//! share no type with the server, so that a change of the wire fails here.
+
+mod support;
+
+mod cancel;
+mod cli;
+mod cors;
+mod faults;
+mod jobs;
+mod meta;
+mod pipeline;
+mod process;
+mod schedule;
+mod socket;
+mod socket_v1;
+mod stream;
+mod upload;

@@ -1,0 +1,119 @@
+//! `TestApp`: the whole service in this process, on a fresh database and port.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use quire::{
+    config::{Config, Overrides},
+    serve::{Role, Server},
+};
+use quire_store::{Store, StoreOptions, testing::TestDb};
+use tempfile::TempDir;
+
+/// A running service. Call [`TestApp::stop`] at the end: it ends the service the way SIGTERM does.
+pub struct TestApp {
+    /// Base URL without a slash at the end.
+    pub base: String,
+    /// Address of the port.
+    pub address: SocketAddr,
+    /// Plain HTTP client.
+    pub http: reqwest::Client,
+    /// Another connection to the database, for looking from outside.
+    pub store: Store,
+    /// Data directory of the service.
+    pub data: TempDir,
+    server: Option<Server>,
+    /// Dropped last: the database goes with it.
+    pub db: TestDb,
+}
+
+/// Settings of a test that differ from the defaults.
+#[derive(Clone, Debug)]
+pub struct TestOptions {
+    /// Parts that run.
+    pub role: Role,
+    /// Upload limit in bytes.
+    pub max_upload_bytes: u64,
+    /// Database URL in place of the direct one, such as a fault proxy's.
+    pub database_url: Option<String>,
+    /// Directory with models; `None` leaves the service without any.
+    pub models_dir: Option<PathBuf>,
+    /// Parallel jobs of each stage.
+    pub workers: usize,
+}
+
+impl Default for TestOptions {
+    fn default() -> Self {
+        Self { role: Role::All, max_upload_bytes: 50 << 20, database_url: None, models_dir: None, workers: 2 }
+    }
+}
+
+impl TestApp {
+    /// Starts API and workers, without a model: answers are found by words.
+    pub async fn start() -> Self {
+        Self::with(TestOptions::default()).await
+    }
+
+    /// Starts the API alone: jobs stay queued.
+    pub async fn api_only() -> Self {
+        Self::with(TestOptions { role: Role::Api, ..TestOptions::default() }).await
+    }
+
+    /// Starts with `options` on a fresh database.
+    pub async fn with(options: TestOptions) -> Self {
+        let db = TestDb::new().await;
+        Self::on(db, options).await
+    }
+
+    /// Starts on an existing database.
+    pub async fn on(db: TestDb, options: TestOptions) -> Self {
+        let data = TempDir::new().unwrap();
+        let config = config(&data, &options);
+        let url = options.database_url.clone().unwrap_or_else(|| db.url().to_owned());
+        let store = connect(&url).await;
+        let server = Server::start(config, options.role, store).await.unwrap();
+        let address = server.addresses().first().copied().unwrap_or_else(|| ([127, 0, 0, 1], 0).into());
+        let outside = connect(db.url()).await;
+        Self { base: format!("http://{address}"), address, http: reqwest::Client::new(), store: outside, data, server: Some(server), db }
+    }
+
+    /// Starts a further process' worth of service on the same database and files.
+    pub async fn second(&self, role: Role) -> Server {
+        let config = config(&self.data, &TestOptions { role, ..TestOptions::default() });
+        Server::start(config, role, connect(self.db.url()).await).await.unwrap()
+    }
+
+    /// Ends the service as SIGTERM does.
+    pub async fn stop(mut self) {
+        if let Some(server) = self.server.take() {
+            server.stop().await;
+        }
+        self.store.close().await;
+    }
+
+    /// Files in the file store, temporary ones included.
+    pub fn stored_files(&self) -> Vec<PathBuf> {
+        walk(&self.data.path().join("files"))
+    }
+}
+
+async fn connect(url: &str) -> Store {
+    Store::connect(&StoreOptions { url: url.to_owned(), max_connections: 10, role: "quire-test" }).await.unwrap()
+}
+
+fn config(data: &TempDir, options: &TestOptions) -> Config {
+    let mut config = Config::load(None, &Overrides { data_dir: Some(data.path().to_owned()), ..Overrides::default() }).unwrap();
+    config.port = 0;
+    config.max_upload_bytes = options.max_upload_bytes;
+    config.workers = options.workers;
+    config.shutdown_seconds = 5;
+    config.models_dir = options.models_dir.clone().unwrap_or_else(|| data.path().join("models"));
+    config
+}
+
+fn walk(dir: &std::path::Path) -> Vec<PathBuf> {
+    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
+    entries
+        .flatten()
+        .flat_map(|entry| if entry.path().is_dir() { walk(&entry.path()) } else { vec![entry.path()] })
+        .collect()
+}

@@ -1,0 +1,131 @@
+//! A parser that misbehaves on request, for the tests of the sandbox.
+//!
+//! It is the real child with one extra format: a "CSV" whose content is the name of what to do. The program is never shipped; the
+//! shipped `quire-parse` holds no such code.
+
+use std::fs::File;
+use std::hint::black_box;
+use std::io;
+use std::net::TcpStream;
+use std::process::{Command, ExitCode};
+use std::thread;
+
+use quire_extract::formats::{Format, Input, Output, PageImage};
+use quire_extract::{MediaType, Page, ParseError, ParseRequest, TextEngine, child};
+
+fn main() -> ExitCode {
+    child::main(&[&Mock])
+}
+
+struct Mock;
+
+impl Format for Mock {
+    fn media(&self) -> &[MediaType] {
+        &[MediaType::Csv]
+    }
+
+    fn parse(&self, input: &mut Input, _request: &ParseRequest, out: &mut dyn Output) -> Result<(), ParseError> {
+        let order = String::from_utf8_lossy(&input.read_all(1_000)?).into_owned();
+        match order.as_str() {
+            "text" => out.page(page(1, "fine"))?,
+            "pid" => out.page(page(1, &std::process::id().to_string()))?,
+            "panic" => panic!("the content of a document"),
+            "abort" => std::process::abort(),
+            "exit" => std::process::exit(0),
+            "stack" => out.page(page(1, &recurse(0).to_string()))?,
+            "allocate" => allocate_without_end(out)?,
+            "spin" => {
+                out.progress(1, None)?;
+                loop {
+                    black_box(0);
+                }
+            }
+            "sleep" => {
+                out.progress(1, None)?;
+                loop {
+                    thread::park();
+                }
+            }
+            "chatter" => loop {
+                eprintln!("{}", "x".repeat(1_000));
+                out.progress(1, None)?;
+            },
+            "flood" => (1..).try_for_each(|number| out.page(page(number, &"x".repeat(100_000))))?,
+            "page then abort" => {
+                out.page(page(1, "kept"))?;
+                std::process::abort();
+            }
+            "page then error" => {
+                out.page(page(1, "kept"))?;
+                return Err(ParseError::Damaged("the second page is broken".to_owned()));
+            }
+            "picture of nothing" => out.page_image(1, picture(vec![255; 10_000]))?,
+            "picture of a lie" => out.page_image(1, picture(vec![255; 9_999]))?,
+            attempt => out.page(page(1, &attempt_forbidden(attempt)))?,
+        }
+        Ok(())
+    }
+}
+
+/// Does what no parser should and says how it ended.
+fn attempt_forbidden(attempt: &str) -> String {
+    let outcome: io::Result<()> = match attempt {
+        "open" => File::open("/etc/passwd").map(drop),
+        "open proc" => File::open("/proc/self/environ").map(drop),
+        "create" => File::create("/tmp/quire-mock-parser-was-here").map(drop),
+        "list" => std::fs::read_dir("/").map(drop),
+        "stat" => std::fs::metadata("/etc/passwd").map(drop),
+        "remove" => std::fs::remove_file("/tmp/quire-mock-parser-was-here"),
+        "connect" => TcpStream::connect("127.0.0.1:1").map(drop),
+        "exec" => Command::new("/bin/true").spawn().map(drop),
+        "thread" => thread::Builder::new().spawn(|| ()).map(drop),
+        kill if kill.starts_with("kill ") => terminate(kill),
+        "environment" => {
+            let names: Vec<String> = std::env::vars().map(|(name, _)| name).collect();
+            return names.join(",");
+        }
+        other => return format!("unknown order {other}"),
+    };
+    match outcome {
+        Ok(()) => "allowed".to_owned(),
+        Err(error) => format!("refused: {:?}", error.kind()),
+    }
+}
+
+fn terminate(order: &str) -> io::Result<()> {
+    let process = order.trim_start_matches("kill ").parse().ok().and_then(rustix::process::Pid::from_raw);
+    Ok(rustix::process::kill_process(process.ok_or(io::ErrorKind::NotFound)?, rustix::process::Signal::TERM)?)
+}
+
+#[expect(unconditional_recursion, reason = "that is what it is for")]
+fn recurse(depth: u64) -> u64 {
+    let frame = black_box([depth; 128]);
+    recurse(depth + 1) + frame[0]
+}
+
+fn allocate_without_end(out: &mut dyn Output) -> Result<(), ParseError> {
+    let mut kept = Vec::new();
+    for step in 0_u32.. {
+        kept.push(black_box(vec![1_u8; 16 * 1024 * 1024]));
+        out.progress(step, None)?;
+    }
+    Ok(())
+}
+
+fn page(number: u32, text: &str) -> Page {
+    Page {
+        number,
+        width: 100.0,
+        height: 100.0,
+        text: text.to_owned(),
+        engine: TextEngine::Hayro,
+        score: 1.0,
+        confidence: None,
+        lines: Vec::new(),
+        empty_reason: None,
+    }
+}
+
+fn picture(data: Vec<u8>) -> PageImage {
+    PageImage { width: 100, height: 100, dpi: 0.0, page_width: 100.0, page_height: 100.0, data }
+}

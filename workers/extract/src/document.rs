@@ -1,0 +1,261 @@
+//! What extraction yields: pages of text, one table, or one image, each with where it came from.
+//!
+//! The same types cross the sandbox as JSON, are stored as the cached document, and are what answers cite from, so every page,
+//! row and line keeps its place. Text never holds NUL (Postgres refuses it); [`clean_text`] is the one place that sees to that.
+//! Nothing here parses or judges.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::media::MediaType;
+
+/// Version of the extraction output; part of the cache key, raised when the same bytes would give another document.
+pub const EXTRACTOR_VERSION: u32 = 1;
+
+/// Most data rows kept word for word in [`Table::sample`].
+pub const SAMPLE_ROWS: usize = 10_000;
+
+/// Most bytes of cell text kept in [`Table::sample`]: a job's document stays small enough to live in one database row.
+pub const SAMPLE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Everything that was read out of one file.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Document {
+    /// [`EXTRACTOR_VERSION`] at the time of extraction.
+    pub version: u32,
+    /// What the file was read as.
+    pub media: MediaType,
+    /// Pages in order; one page for an image, none for a table.
+    pub pages: Vec<Page>,
+    /// The profile of a CSV or TSV file.
+    pub table: Option<Table>,
+    /// The properties of an image file.
+    pub image: Option<ImageInfo>,
+    /// Title, author and the like, as the file states them.
+    pub metadata: BTreeMap<String, String>,
+    /// What could not be read, or only in part.
+    pub warnings: Vec<Warning>,
+}
+
+impl Document {
+    /// A document of `media` with nothing in it yet.
+    pub fn empty(media: MediaType) -> Self {
+        Self {
+            version: EXTRACTOR_VERSION,
+            media,
+            pages: Vec::new(),
+            table: None,
+            image: None,
+            metadata: BTreeMap::new(),
+            warnings: Vec::new(),
+        }
+    }
+}
+
+/// The text of one page.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Page {
+    /// 1-based number in the file.
+    pub number: u32,
+    /// Width in points; in pixels for an image.
+    pub width: f32,
+    /// Height in points; in pixels for an image.
+    pub height: f32,
+    /// The text in reading order.
+    pub text: String,
+    /// Who read it.
+    pub engine: TextEngine,
+    /// How plausible the text looks, 0 to 1.
+    pub score: f32,
+    /// Mean word confidence of character recognition, 0 to 1; absent for a text layer.
+    pub confidence: Option<f32>,
+    /// The lines of `text` with their place on the page.
+    pub lines: Vec<Line>,
+    /// Why `text` is empty, when it is.
+    pub empty_reason: Option<EmptyReason>,
+}
+
+/// One line of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Line {
+    /// First character of the line in [`Page::text`], counted in characters.
+    pub start: u32,
+    /// One past the last character of the line.
+    pub end: u32,
+    /// x0, y0, x1, y1 with the origin at the top left, in the unit of [`Page::width`].
+    pub bbox: [f32; 4],
+}
+
+/// Who read the text of a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TextEngine {
+    /// The text layer, read by pdf-extract.
+    PdfExtract,
+    /// The text layer, read by our device over hayro-interpret.
+    Hayro,
+    /// Character recognition.
+    Tesseract,
+    /// Nobody: the page has no text.
+    None,
+}
+
+/// Why a page has no text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EmptyReason {
+    /// The page has no usable text layer and no image of it could be made.
+    NoTextLayer,
+    /// Character recognition is not installed here.
+    OcrUnavailable,
+    /// Character recognition failed or ran out of time.
+    OcrFailed,
+    /// A limit was reached before this page.
+    Limit,
+    /// There is nothing on the page.
+    Blank,
+}
+
+/// The profile of a delimited text file, taken over all of its rows.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Table {
+    /// Name of the encoding that the bytes were decoded with.
+    pub encoding: String,
+    /// Character between cells.
+    pub delimiter: char,
+    /// Character around cells that hold the delimiter, when the file uses one.
+    pub quote: Option<char>,
+    /// Whether the first row names the columns.
+    pub has_header: bool,
+    /// Data rows, without the header.
+    pub rows: u64,
+    /// Data rows with more or fewer cells than there are columns.
+    pub ragged_rows: u64,
+    /// One profile per column, in order.
+    pub columns: Vec<Column>,
+    /// The first rows, up to [`SAMPLE_ROWS`] and [`SAMPLE_BYTES`].
+    pub sample: Vec<Row>,
+    /// Data rows that are profiled but not in `sample`.
+    pub rows_left_out: u64,
+}
+
+/// One data row, word for word.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Row {
+    /// 1-based number among the data rows.
+    pub number: u64,
+    /// The cells as they stand in the file.
+    pub cells: Vec<String>,
+}
+
+/// What is known of one column.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Column {
+    /// Name from the header, made unique; `column_3` when there is none.
+    pub name: String,
+    /// The narrowest type that fits every cell that is not null.
+    pub kind: ColumnKind,
+    /// Cells that are empty or spell out that there is no value.
+    pub nulls: u64,
+    /// Different values, without null.
+    pub distinct: u64,
+    /// Whether `distinct` was counted; otherwise it is an estimate.
+    pub distinct_exact: bool,
+    /// Smallest value: by number, by date or by bytes, as `kind` says.
+    pub min: Option<String>,
+    /// Largest value.
+    pub max: Option<String>,
+    /// Mean of a numeric column.
+    pub mean: Option<f64>,
+    /// Sum of a numeric column.
+    pub sum: Option<f64>,
+    /// Standard deviation (of a sample, n - 1) of a numeric column.
+    pub stddev: Option<f64>,
+    /// The most frequent values with their counts, most frequent first; empty when nearly all values differ.
+    pub top: Vec<(String, u64)>,
+}
+
+/// Type of a column.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ColumnKind {
+    /// Whole numbers.
+    Integer,
+    /// Numbers.
+    Float,
+    /// true/false, yes/no.
+    Boolean,
+    /// Dates, with or without a time of day.
+    Date,
+    /// Anything else.
+    Text,
+    /// No value at all.
+    Empty,
+}
+
+/// Properties of an image file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageInfo {
+    /// Width in pixels, after orientation.
+    pub width: u32,
+    /// Height in pixels, after orientation.
+    pub height: u32,
+    /// Container, as [`MediaType::name`].
+    pub format: String,
+    /// Colour model and depth, such as `rgb8`.
+    pub color: String,
+    /// EXIF orientation, 1 to 8; 1 when the file states none.
+    pub orientation: u8,
+    /// Frames of an animation, pages of a TIFF; 1 otherwise.
+    pub frames: u32,
+    /// EXIF fields without any position on earth.
+    pub exif: BTreeMap<String, String>,
+}
+
+/// Something a reader of the document should know.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Warning {
+    /// Stable, `snake_case`.
+    pub code: String,
+    /// For a person.
+    pub message: String,
+    /// The page it is about.
+    pub page: Option<u32>,
+}
+
+impl Warning {
+    /// A warning about the whole document.
+    pub fn new(code: &str, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into(), page: None }
+    }
+
+    /// A warning about one page.
+    pub fn on_page(code: &str, page: u32, message: impl Into<String>) -> Self {
+        Self { code: code.to_owned(), message: message.into(), page: Some(page) }
+    }
+}
+
+/// `text` without NUL, which Postgres text refuses.
+pub fn clean_text(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{FFFD}")) } else { Cow::Borrowed(text) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nul_becomes_the_replacement_character() {
+        assert_eq!(clean_text("a\0b"), "a\u{FFFD}b");
+        assert!(matches!(clean_text("ab"), Cow::Borrowed("ab")));
+    }
+
+    #[test]
+    fn names_on_the_wire_are_stable() {
+        assert_eq!(serde_json::to_string(&TextEngine::PdfExtract).unwrap(), "\"pdf_extract\"");
+        assert_eq!(serde_json::to_string(&EmptyReason::OcrUnavailable).unwrap(), "\"ocr_unavailable\"");
+        assert_eq!(serde_json::to_string(&ColumnKind::Boolean).unwrap(), "\"boolean\"");
+    }
+}

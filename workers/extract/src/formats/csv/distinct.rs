@@ -1,0 +1,241 @@
+//! The different values of a column, counted exactly up to a limit, and the most frequent of them.
+//!
+//! A hash table over 64-bit hashes; the hash is keyed at random per file, so that a file cannot be written to collide, and two of ten
+//! thousand values collide by chance once in 10^11 columns, so values are not compared. Past the limit a sketch takes over, and only
+//! the values that were frequent by then are counted on: they were all seen from their first cell, so their counts stay exact.
+
+use super::sketch::Sketch;
+
+/// Different values that are counted exactly.
+pub(super) const EXACT: usize = 10_000;
+
+/// Frequent values that are counted on past the limit.
+const KEPT: usize = 64;
+
+/// Bytes of a value that are kept to show it.
+pub(super) const SHOWN: usize = 256;
+
+/// Bytes that a value costs beside itself: its entry and its part of the index.
+const ENTRY_COST: usize = 64;
+
+/// Smallest index.
+const FIRST_SLOTS: usize = 16;
+
+/// Counts different values.
+#[derive(Debug, Default)]
+pub(super) struct Distinct {
+    /// Number of an entry, plus one, at the place that its hash says or behind it; 0 is free.
+    slots: Vec<u32>,
+    entries: Vec<Entry>,
+    /// The beginnings of the values.
+    bytes: Vec<u8>,
+    sketch: Option<Sketch>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    hash: u64,
+    count: u64,
+    start: u32,
+    length: u32,
+}
+
+impl Distinct {
+    /// Counts `value`, whose hash is `hash`. `budget` are the bytes that all columns together may still take.
+    pub(super) fn add(&mut self, hash: u64, value: &[u8], budget: &mut usize) {
+        if let Some(sketch) = &mut self.sketch {
+            sketch.add(hash);
+        }
+        if self.slots.is_empty() {
+            if self.sketch.is_some() {
+                return;
+            }
+            self.slots = vec![0; FIRST_SLOTS];
+        }
+        match self.find(hash) {
+            Ok(entry) => self.entries[entry].count += 1,
+            Err(_) if self.sketch.is_some() => {}
+            Err(slot) => self.insert(slot, hash, value, budget),
+        }
+    }
+
+    /// The entry of `hash`, or the free slot where it belongs.
+    fn find(&self, hash: u64) -> Result<usize, usize> {
+        let mask = self.slots.len() - 1;
+        let mut slot = hash as usize & mask;
+        loop {
+            match self.slots[slot] {
+                0 => return Err(slot),
+                entry if self.entries[entry as usize - 1].hash == hash => return Ok(entry as usize - 1),
+                _ => slot = (slot + 1) & mask,
+            }
+        }
+    }
+
+    fn insert(&mut self, slot: usize, hash: u64, value: &[u8], budget: &mut usize) {
+        let shown = &value[..value.len().min(SHOWN)];
+        let cost = ENTRY_COST + shown.len();
+        if self.entries.len() == EXACT || *budget < cost {
+            self.estimate_from_here(hash);
+            return;
+        }
+        *budget -= cost;
+        let start = self.bytes.len() as u32;
+        self.bytes.extend_from_slice(shown);
+        self.entries.push(Entry { hash, count: 1, start, length: shown.len() as u32 });
+        self.slots[slot] = self.entries.len() as u32;
+        if self.entries.len() * 2 > self.slots.len() {
+            self.rebuild_slots(self.slots.len() * 2);
+        }
+    }
+
+    fn rebuild_slots(&mut self, count: usize) {
+        self.slots = vec![0; count];
+        for index in 0..self.entries.len() {
+            if let Err(slot) = self.find(self.entries[index].hash) {
+                self.slots[slot] = index as u32 + 1;
+            }
+        }
+    }
+
+    /// Hands over to a sketch and keeps the most frequent values only.
+    fn estimate_from_here(&mut self, hash: u64) {
+        let mut sketch = Sketch::new();
+        self.entries.iter().for_each(|entry| sketch.add(entry.hash));
+        sketch.add(hash);
+        self.sketch = Some(sketch);
+        self.entries.sort_by_key(|entry| std::cmp::Reverse(entry.count));
+        self.entries.truncate(KEPT);
+        self.entries.retain(|entry| entry.count > 1);
+        let kept: Vec<u8> = self.entries.iter().flat_map(|entry| shown(&self.bytes, entry)).copied().collect();
+        let mut start = 0;
+        for entry in &mut self.entries {
+            entry.start = start;
+            start += entry.length;
+        }
+        self.bytes = kept;
+        if self.entries.is_empty() {
+            self.slots = Vec::new();
+        } else {
+            self.rebuild_slots(KEPT * 2);
+        }
+    }
+
+    /// How many different values there are, and whether that is exact.
+    pub(super) fn count(&self) -> (u64, bool) {
+        match &self.sketch {
+            None => (self.entries.len() as u64, true),
+            Some(sketch) => (sketch.estimate(), false),
+        }
+    }
+
+    /// The `count` most frequent values, the most frequent first, ties in order; none when no value occurs twice.
+    pub(super) fn top(&self, count: usize) -> Vec<(&[u8], u64)> {
+        let mut values: Vec<(&[u8], u64)> = self.entries.iter().map(|entry| (shown(&self.bytes, entry), entry.count)).collect();
+        values.sort_unstable_by(|a, b| b.1.cmp(&a.1).then(a.0.cmp(b.0)));
+        values.truncate(count);
+        if values.first().is_none_or(|&(_, most)| most < 2) { Vec::new() } else { values }
+    }
+}
+
+fn shown<'b>(bytes: &'b [u8], entry: &Entry) -> &'b [u8] {
+    &bytes[entry.start as usize..(entry.start + entry.length) as usize]
+}
+
+/// Hashes cells with a key of its own.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Hasher {
+    key: u64,
+}
+
+impl Hasher {
+    /// A hasher with a random key.
+    pub(super) fn random() -> Self {
+        use std::hash::{BuildHasher, RandomState};
+        Self { key: RandomState::new().hash_one(0_u8) }
+    }
+
+    /// Hash of `value`; every bit depends on every byte.
+    pub(super) fn hash(self, value: &[u8]) -> u64 {
+        let mut state = self.key ^ (value.len() as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+        let mut words = value.chunks_exact(8);
+        for word in &mut words {
+            state = fold(state ^ u64::from_le_bytes(word.try_into().expect("a chunk of eight bytes")));
+        }
+        let rest = words.remainder().iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte));
+        fold(fold(state ^ rest) ^ self.key)
+    }
+}
+
+/// Both halves of the product with an odd constant (the golden ratio's bits), which spreads every input bit.
+fn fold(word: u64) -> u64 {
+    const ODD: u128 = 0x9E37_79B9_7F4A_7C15;
+    let product = u128::from(word) * ODD;
+    (product >> 64) as u64 ^ product as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn count(values: impl IntoIterator<Item = String>, budget: &mut usize) -> Distinct {
+        let (mut distinct, hasher) = (Distinct::default(), Hasher::random());
+        for value in values {
+            distinct.add(hasher.hash(value.as_bytes()), value.as_bytes(), budget);
+        }
+        distinct
+    }
+
+    fn unlimited() -> usize {
+        usize::MAX
+    }
+
+    proptest! {
+        #[test]
+        fn counts_agree_with_a_map(values in prop::collection::vec("[a-c]{0,3}", 0..300)) {
+            let mut expected: HashMap<&str, u64> = HashMap::new();
+            values.iter().for_each(|value| *expected.entry(value).or_default() += 1);
+            let distinct = count(values.clone(), &mut unlimited());
+            prop_assert_eq!(distinct.count(), (expected.len() as u64, true));
+            for (value, times) in distinct.top(5) {
+                prop_assert_eq!(expected[std::str::from_utf8(value).unwrap()], times);
+            }
+        }
+    }
+
+    #[test]
+    fn ten_thousand_are_exact_and_one_more_is_an_estimate() {
+        let number = |number: usize| number.to_string();
+        assert_eq!(count((0..EXACT).map(number), &mut unlimited()).count(), (10_000, true));
+        let (estimate, exact) = count((0..=EXACT).map(number), &mut unlimited()).count();
+        assert!(!exact && (9_500..10_500).contains(&estimate), "{estimate}");
+        let (estimate, _) = count((0..200_000).map(number), &mut unlimited()).count();
+        assert!((190_000..210_000).contains(&estimate), "{estimate}");
+    }
+
+    #[test]
+    fn frequent_values_are_counted_on_past_the_limit() {
+        let values = (0..50_000).flat_map(|number| [format!("v{number}"), format!("often {}", number % 2)]);
+        let distinct = count(values, &mut unlimited());
+        assert_eq!(distinct.top(2), [(b"often 0".as_slice(), 25_000), (b"often 1".as_slice(), 25_000)]);
+    }
+
+    #[test]
+    fn values_that_are_all_different_have_no_top() {
+        assert!(count((0..20_000).map(|number| number.to_string()), &mut unlimited()).top(5).is_empty());
+        assert!(count(["a".to_owned(), "b".to_owned()], &mut unlimited()).top(5).is_empty());
+    }
+
+    #[test]
+    fn memory_stays_within_the_budget() {
+        let mut budget = 10_000;
+        let distinct = count((0..5_000).map(|number| "x".repeat(1_000) + &number.to_string()), &mut budget);
+        let (estimate, exact) = distinct.count();
+        assert!(!exact && (4_700..5_300).contains(&estimate), "{estimate}");
+        assert!(distinct.bytes.len() <= 10_000);
+    }
+}

@@ -1,0 +1,162 @@
+//! Whether a gutter separates columns of text or cells of a table.
+//!
+//! Columns are read down, tables across, and both look like text left and right of white space. Two things tell them apart: columns
+//! of running text have long lines that fill their width, and columns that do not belong together rarely share baselines.
+
+use std::ops::Range;
+
+use super::order::{Line, median};
+use super::words::{Word, is_written_without_spaces};
+
+/// Fewest lines of a column.
+const LEAST_LINES: usize = 3;
+
+/// What stands on one side of a gutter: one entry per row of the band, empty where the side has no text.
+pub(super) struct Side<'w> {
+    rows: Vec<&'w [Word]>,
+}
+
+impl<'w> Side<'w> {
+    /// The words of each row on this side.
+    pub(super) fn new(rows: Vec<&'w [Word]>) -> Self {
+        Self { rows }
+    }
+
+    fn lines(&self) -> impl Iterator<Item = &'w [Word]> {
+        self.rows.iter().copied().filter(|row| !row.is_empty())
+    }
+
+    fn count(&self) -> usize {
+        self.lines().count()
+    }
+
+    /// Whether the lines read as running text.
+    fn is_running_text(&self) -> bool {
+        /// A column of a newspaper has 30 letters a line, a cell of a table rarely 15.
+        const LEAST_LETTERS: f32 = 16.0;
+        /// Share of lines that reach (nearly) the right end of the column.
+        const LEAST_FILLED: f32 = 0.4;
+        let count = self.count() as f32;
+        let letters: f32 = self.lines().flatten().map(|word| letters(&word.text)).sum();
+        let left = self.lines().map(|line| line[0].u0).fold(f32::INFINITY, f32::min);
+        let right = self.lines().map(|line| line[line.len() - 1].u1).fold(f32::NEG_INFINITY, f32::max);
+        let filled = self.lines().filter(|line| line[line.len() - 1].u1 - left > 0.75 * (right - left)).count();
+        letters / count >= LEAST_LETTERS && filled as f32 / count >= LEAST_FILLED
+    }
+
+    /// Whether most lines have a gap as wide as a gutter in them, as rows of a table do.
+    fn has_cells(&self, gutter: f32) -> bool {
+        let wide = |line: &&[Word]| line.windows(2).any(|pair| pair[1].u0 - pair[0].u1 > gutter.min(2.0 * pair[0].size));
+        self.lines().filter(wide).count() * 2 > self.count()
+    }
+}
+
+/// Letters of a word, a Chinese character counting as two: it says as much and is twice as wide.
+fn letters(word: &str) -> f32 {
+    word.chars()
+        .filter(|c| c.is_alphabetic())
+        .map(|c| if is_written_without_spaces(c) { 2.0 } else { 1.0 })
+        .sum()
+}
+
+/// Whether two sides of a gutter are columns of their own.
+pub(super) fn are_columns(left: &Side<'_>, right: &Side<'_>, gutter: f32) -> bool {
+    let fewest = left.count().min(right.count());
+    if fewest < LEAST_LINES {
+        return false;
+    }
+    let shared = left.rows.iter().zip(&right.rows).filter(|(left, right)| !left.is_empty() && !right.is_empty()).count();
+    if shared * 2 < fewest {
+        return true;
+    }
+    [left, right].iter().all(|side| side.is_running_text() && !side.has_cells(gutter))
+}
+
+/// The groups of rows of a band that is a table whose cells hold several lines each; `None` for columns.
+///
+/// Such a table has white space across all of its columns after every few lines. Columns of running text have their paragraphs end
+/// where they end.
+pub(super) fn cell_groups<'r, F>(band: &'r [Line], split: F) -> Option<Vec<Range<usize>>>
+where
+    F: Fn(&'r [Word]) -> (&'r [Word], &'r [Word]),
+{
+    /// White space between rows of cells, in line distances of a column.
+    const APART: f32 = 1.3;
+    /// A cell with more lines than this on average is a column.
+    const MOST_LINES: usize = 6;
+    /// Fewer rows of cells than this may be chance.
+    const LEAST_GROUPS: usize = 3;
+
+    let left: Vec<f32> = band.iter().filter(|row| !split(row).0.is_empty()).map(|row| row[0].v).collect();
+    let right: Vec<f32> = band.iter().filter(|row| !split(row).1.is_empty()).map(|row| row[0].v).collect();
+    let pitch = |baselines: &[f32]| median(baselines.windows(2).map(|pair| pair[1] - pair[0]).collect());
+    let pitch = pitch(&left).min(pitch(&right));
+
+    let mut groups = Vec::new();
+    let mut start = 0;
+    for (index, pair) in band.windows(2).enumerate() {
+        if pair[1][0].v - pair[0][0].v > APART * pitch {
+            groups.push(start..index + 1);
+            start = index + 1;
+        }
+    }
+    groups.push(start..band.len());
+    let both = |group: &Range<usize>| {
+        let (left, right) = split(&band[group.start]);
+        !left.is_empty() && !right.is_empty()
+    };
+    let is_table = groups.len() >= LEAST_GROUPS && band.len() <= MOST_LINES * groups.len() && groups.iter().all(both);
+    is_table.then_some(groups)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::words;
+    use super::*;
+
+    fn side(lines: &[&str]) -> Vec<Vec<Word>> {
+        lines.iter().enumerate().map(|(n, text)| words(text, 50.0, 100.0 + 12.0 * n as f32, 10.0)).collect()
+    }
+
+    fn view(rows: &[Vec<Word>]) -> Side<'_> {
+        Side::new(rows.iter().map(Vec::as_slice).collect())
+    }
+
+    #[test]
+    fn prose_on_both_sides_is_columns() {
+        let left = side(&["a line of running text here", "goes on to the right side", "and to the next line too"]);
+        let right = side(&["other words that fill up", "their own column to its end", "without any tables in it"]);
+        assert!(are_columns(&view(&left), &view(&right), 20.0));
+    }
+
+    #[test]
+    fn short_cells_beside_prose_are_a_table() {
+        let left = side(&["1926", "1929", "1932"]);
+        let right = side(&["a line of running text here", "goes on to the right side", "and to the next line too"]);
+        assert!(!are_columns(&view(&left), &view(&right), 20.0));
+    }
+
+    #[test]
+    fn cells_of_several_lines_are_grouped_by_the_white_space_between_them() {
+        let mut band: Vec<Line> = Vec::new();
+        for y in [100.0, 112.0, 140.0, 152.0, 180.0, 192.0] {
+            let mut row = words("text of a cell", 50.0, y, 10.0);
+            row.extend(words("text of another", 250.0, y, 10.0));
+            band.push(row);
+        }
+        let groups = cell_groups(&band, |row| row.split_at(4));
+        assert_eq!(groups, Some(vec![0..2, 2..4, 4..6]));
+    }
+
+    #[test]
+    fn columns_with_paragraphs_in_different_places_are_not_grouped() {
+        let mut band: Vec<Line> = Vec::new();
+        for n in 0..12 {
+            let y = 100.0 + 12.0 * n as f32;
+            let mut row = if n == 4 { Vec::new() } else { words("text of a column", 50.0, y, 10.0) };
+            row.extend(if n == 7 { Vec::new() } else { words("text of another", 250.0, y, 10.0) });
+            band.push(row);
+        }
+        assert_eq!(cell_groups(&band, |row| row.split_at(row.iter().take_while(|word| word.u0 < 200.0).count())), None);
+    }
+}

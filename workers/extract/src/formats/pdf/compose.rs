@@ -1,0 +1,191 @@
+//! From ordered lines to the text of a page, with the place of every line.
+//!
+//! Lines end with a newline, paragraphs with an empty line. A word that was divided at the end of a line is put together when that
+//! is safe. Text is in reading order: right-to-left lines are turned around here.
+
+use std::collections::HashSet;
+
+use super::bidi::to_logical;
+use super::geometry::{Frame, Rect};
+use super::order::{Block, Line as Words, median_pitch};
+use crate::document::Line;
+
+/// The text of a page and where its lines stand.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct PageText {
+    pub(super) text: String,
+    pub(super) lines: Vec<Line>,
+}
+
+/// A line with what the joining of lines needs to know.
+pub(super) struct ReadLine {
+    text: String,
+    bbox: Rect,
+    /// What stands between this line and the one before it.
+    lead: Lead,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Lead {
+    Paragraph,
+    Line,
+}
+
+/// The lines of `blocks`, whose places are in `frame`, on a page of `width` by `height` points.
+pub(super) fn read_lines(blocks: &[Block], frame: Frame, (width, height): (f32, f32)) -> Vec<ReadLine> {
+    let mut lines = Vec::new();
+    for block in blocks {
+        let pitch = median_pitch(block);
+        for (index, words) in block.iter().enumerate() {
+            let before = index.checked_sub(1).map(|before| &block[before]);
+            let lead = if before.is_some_and(|before| !starts_paragraph(before, words, pitch)) { Lead::Line } else { Lead::Paragraph };
+            let visual = words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
+            let bbox = frame.rect_out(bounds(words)).clamp_to(width, height);
+            lines.push(ReadLine { text: to_logical(&visual), bbox, lead });
+        }
+    }
+    lines
+}
+
+fn starts_paragraph(before: &Words, line: &Words, pitch: f32) -> bool {
+    /// Lines further apart than this many line distances belong to different paragraphs.
+    const APART: f32 = 1.35;
+    /// Lines whose font sizes differ more than this are heading and text.
+    const SIZE_CHANGE: f32 = 1.2;
+    let size = |words: &Words| words.iter().map(|word| word.size).fold(0.0, f32::max);
+    let (before_size, line_size) = (size(before), size(line));
+    let distance = line[0].v - before[0].v;
+    let apart = distance > APART * pitch && distance > APART * before_size.min(line_size);
+    apart || before_size > SIZE_CHANGE * line_size || line_size > SIZE_CHANGE * before_size
+}
+
+fn bounds(words: &Words) -> Rect {
+    /// Shares of the font size above and below the baseline; fonts give their own, but rarely true, values.
+    const ASCENT: f32 = 0.8;
+    const DESCENT: f32 = 0.22;
+    let of = |word: &super::words::Word| Rect {
+        x0: word.u0,
+        y0: word.v - ASCENT * word.size,
+        x1: word.u1,
+        y1: word.v + DESCENT * word.size,
+    };
+    let first = of(&words[0]);
+    words.iter().fold(first, |rect, word| rect.union(of(word)))
+}
+
+/// Joins lines into the text of a page.
+pub(super) fn compose(lines: &[ReadLine]) -> PageText {
+    let vocabulary = vocabulary(lines);
+    let mut page = PageText::default();
+    let mut characters = 0;
+    for (index, line) in lines.iter().enumerate() {
+        let next = lines.get(index + 1).filter(|next| next.lead == Lead::Line);
+        let divided = next.and_then(|next| first_half(&line.text, &next.text, &vocabulary));
+        let text: String = divided.unwrap_or(&line.text).chars().filter(|c| *c != SOFT_HYPHEN).collect();
+        let start = characters;
+        characters += text.chars().count() as u32;
+        page.text.push_str(&text);
+        let Rect { x0, y0, x1, y1 } = line.bbox;
+        page.lines.push(Line { start, end: characters, bbox: [x0, y0, x1, y1] });
+        let separator = match lines.get(index + 1).map(|next| next.lead) {
+            _ if divided.is_some() => "",
+            Some(Lead::Paragraph) => "\n\n",
+            Some(Lead::Line) => "\n",
+            None => "",
+        };
+        page.text.push_str(separator);
+        characters += separator.len() as u32;
+    }
+    page
+}
+
+const SOFT_HYPHEN: char = '\u{AD}';
+
+/// Words of the page that stand within a line, in lower case.
+fn vocabulary(lines: &[ReadLine]) -> HashSet<String> {
+    lines
+        .iter()
+        .flat_map(|line| line.text.split(|c: char| !c.is_alphabetic() && c != '-'))
+        .filter(|word| !word.is_empty() && !word.ends_with('-'))
+        .map(str::to_lowercase)
+        .collect()
+}
+
+/// `line` without its hyphen, when that hyphen only divides a word that goes on in `next`.
+fn first_half<'l>(line: &'l str, next: &str, vocabulary: &HashSet<String>) -> Option<&'l str> {
+    /// Shorter pieces are rarely half a word and often a prefix that keeps its hyphen.
+    const LEAST_LETTERS: usize = 2;
+    if let Some(half) = line.strip_suffix(SOFT_HYPHEN) {
+        return Some(half);
+    }
+    let half = line.strip_suffix(['-', '\u{2010}'])?;
+    let start = half.rfind(|c: char| !c.is_alphabetic()).map_or(0, |at| at + half[at..].chars().next().map_or(1, char::len_utf8));
+    let before = &half[start..];
+    let after: String = next.chars().take_while(|c| c.is_alphabetic()).collect();
+    let is_compound = half[..start].ends_with(['-', '\u{2010}', '/']) || next[after.len()..].starts_with('-');
+    let starts_lower = after.chars().next().is_some_and(char::is_lowercase);
+    let ends_lower = before.chars().next_back().is_some_and(char::is_lowercase);
+    let long_enough = before.chars().count() >= LEAST_LETTERS && after.chars().count() >= LEAST_LETTERS;
+    if is_compound || !starts_lower || !ends_lower || !long_enough {
+        return None;
+    }
+    let knows = |word: &str| vocabulary.contains(&word.to_lowercase());
+    let joined = format!("{before}{after}");
+    let compound = format!("{before}-{after}");
+    let is_divided = knows(&joined) || !(knows(&compound) || knows(before) && knows(&after));
+    is_divided.then_some(half)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::geometry::Angle;
+    use super::super::testing::words;
+    use super::*;
+
+    fn composed(lines: &[(&str, f32)]) -> PageText {
+        let block: Block = lines.iter().map(|(text, y)| words(text, 50.0, *y, 10.0)).collect();
+        compose(&read_lines(&[block], Frame::of(Angle::UPRIGHT), (600.0, 800.0)))
+    }
+
+    #[test]
+    fn paragraphs_are_separated_by_an_empty_line() {
+        let page = composed(&[("one", 100.0), ("two", 112.0), ("three", 124.0), ("four", 150.0)]);
+        assert_eq!(page.text, "one\ntwo\nthree\n\nfour");
+    }
+
+    #[test]
+    fn line_offsets_count_characters_and_fit_the_text() {
+        let page = composed(&[("größe", 100.0), ("zwei", 112.0), ("drei", 124.0)]);
+        let characters: Vec<char> = page.text.chars().collect();
+        let lines: Vec<String> =
+            page.lines.iter().map(|line| characters[line.start as usize..line.end as usize].iter().collect()).collect();
+        assert_eq!(lines, ["größe", "zwei", "drei"]);
+        assert_eq!(page.lines[1].bbox, [50.0, 104.0, 70.0, 114.2]);
+    }
+
+    #[test]
+    fn a_divided_word_is_put_together() {
+        assert_eq!(composed(&[("the exam-", 100.0), ("ple was", 112.0)]).text, "the example was");
+        assert_eq!(composed(&[("the exam\u{AD}", 100.0), ("Ple was", 112.0)]).text, "the examPle was", "a soft hyphen is certain");
+        assert_eq!(composed(&[("co\u{AD}operate", 100.0)]).text, "cooperate");
+    }
+
+    #[test]
+    fn a_compound_keeps_its_hyphen() {
+        for lines in [
+            [("see the state-of-the-", 100.0), ("art design", 112.0)],
+            [("from 1990-", 100.0), ("bis 1995", 112.0)],
+            [("the Rhine-", 100.0), ("Main area", 112.0)],
+            [("a well- well known known x-", 100.0), ("ray", 112.0)],
+        ] {
+            assert!(composed(&lines).text.contains("-\n"), "{lines:?}");
+        }
+        let both_words = composed(&[("well and known", 100.0), ("it is well-", 112.0), ("known that", 124.0)]);
+        assert!(both_words.text.contains("well-\nknown"));
+    }
+
+    #[test]
+    fn a_right_to_left_line_is_in_reading_order() {
+        assert_eq!(composed(&[("\u{5D2}\u{5D1} \u{5D0}", 100.0)]).text, "\u{5D0} \u{5D1}\u{5D2}");
+    }
+}

@@ -1,0 +1,51 @@
+//! What a caller asks of the pool, and how it stops asking.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use serde::{Deserialize, Serialize};
+
+use crate::media::MediaType;
+
+/// One file to read.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct ParseRequest {
+    /// What to read it as; [`crate::sniff`] finds out.
+    pub media: MediaType,
+    /// Opens an encrypted PDF. Never logged.
+    pub password: Option<String>,
+    /// Tesseract's names of the languages to recognise, most likely first.
+    pub ocr_languages: Vec<String>,
+}
+
+impl ParseRequest {
+    /// A request for `media` without a password, in English.
+    pub fn new(media: MediaType) -> Self {
+        Self { media, password: None, ocr_languages: vec!["eng".to_owned()] }
+    }
+}
+
+/// How far a job is: pages, or megabytes of a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ParseProgress {
+    /// Units that are done; never goes down within a job.
+    pub done: u32,
+    /// Units in all, when known.
+    pub total: Option<u32>,
+}
+
+/// Set once, from any thread, to stop a job. Copies share the flag.
+#[derive(Clone, Debug, Default)]
+pub struct CancelFlag(Arc<AtomicBool>);
+
+impl CancelFlag {
+    /// Asks the job to stop.
+    pub fn cancel(&self) {
+        self.0.store(true, Ordering::Release);
+    }
+
+    /// Whether the job was asked to stop.
+    pub fn is_cancelled(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}

@@ -1,0 +1,287 @@
+//! Builds a document from what a child says, believing none of it.
+//!
+//! A child may have been taken over by the file it read. Nothing it sends can harm the parent's memory (lengths are checked before),
+//! but it must not harm the reader either: pages out of order, lines outside their text, a table with more sample than rows, or more
+//! output than the budget end the job.
+
+use super::child_process::broken;
+use crate::document::{Column, Document, ImageInfo, Page, SAMPLE_ROWS, Table, Warning, clean_text};
+use crate::error::{ParseError, short_message};
+use crate::formats::MAX_PAGE_IMAGE_PIXELS;
+use crate::frame::PageImageHead;
+use crate::limits::{
+    MAX_COLUMNS, MAX_METADATA, MAX_METADATA_VALUE, MAX_PAGE_LINES, MAX_PAGE_TEXT, MAX_PAGES, MAX_TOP, MAX_WARNINGS, truncate,
+};
+use crate::media::MediaType;
+
+/// Bytes that a page, row or column costs beside its text.
+const ITEM_BYTES: u64 = 64;
+
+/// A document under construction.
+#[derive(Debug)]
+pub(super) struct Assembly {
+    document: Document,
+    budget: u64,
+    last_page: u32,
+}
+
+impl Assembly {
+    /// Nothing yet, and at most `budget` bytes of it.
+    pub(super) fn new(media: MediaType, budget: u64) -> Self {
+        Self { document: Document::empty(media), budget, last_page: 0 }
+    }
+
+    /// Pages so far.
+    pub(super) fn pages(&self) -> usize {
+        self.document.pages.len()
+    }
+
+    /// Whether any page has text.
+    pub(super) fn has_text(&self) -> bool {
+        self.document.pages.iter().any(|page| !page.text.trim().is_empty())
+    }
+
+    /// What was built.
+    pub(super) fn finish(self) -> Document {
+        self.document
+    }
+
+    /// Takes the number of the next page, whether it comes as text or as an image.
+    pub(super) fn page_number(&mut self, number: u32) -> Result<(), ParseError> {
+        if number <= self.last_page || number > MAX_PAGES {
+            return Err(broken("a page out of order"));
+        }
+        self.last_page = number;
+        Ok(())
+    }
+
+    /// Adds a page whose number was taken.
+    pub(super) fn page(&mut self, mut page: Page) -> Result<(), ParseError> {
+        self.spend(page.text.len() + page.lines.len() * size_of::<crate::document::Line>())?;
+        check_page(&page)?;
+        page.text = no_nul(page.text);
+        self.document.pages.push(page);
+        Ok(())
+    }
+
+    /// Checks the announcement of a page's picture and gives its size in bytes.
+    pub(super) fn page_image(&mut self, head: &PageImageHead) -> Result<usize, ParseError> {
+        self.page_number(head.number)?;
+        let pixels = u64::from(head.width) * u64::from(head.height);
+        let sizes = [head.dpi, head.page_width, head.page_height];
+        if pixels == 0 || pixels > MAX_PAGE_IMAGE_PIXELS || sizes.iter().any(|size| !size.is_finite() || *size < 0.0) {
+            return Err(broken("an impossible picture"));
+        }
+        Ok(pixels as usize)
+    }
+
+    /// Sets the table, once.
+    pub(super) fn table(&mut self, mut table: Table) -> Result<(), ParseError> {
+        if self.document.table.is_some() || table.columns.len() > MAX_COLUMNS || table.sample.len() > SAMPLE_ROWS {
+            return Err(broken("an impossible table"));
+        }
+        let rows = table.sample.len() as u64;
+        if table.rows.checked_sub(rows) != Some(table.rows_left_out) || table.ragged_rows > table.rows {
+            return Err(broken("a table that does not add up"));
+        }
+        let mut last = 0;
+        for row in &mut table.sample {
+            if row.number <= last || row.number > table.rows || row.cells.len() > MAX_COLUMNS {
+                return Err(broken("a row out of order"));
+            }
+            last = row.number;
+            self.spend(row.cells.iter().map(String::len).sum())?;
+            row.cells.iter_mut().for_each(remove_nul);
+        }
+        for column in &mut table.columns {
+            self.column(column)?;
+        }
+        remove_nul(&mut table.encoding);
+        self.document.table = Some(table);
+        Ok(())
+    }
+
+    fn column(&mut self, column: &mut Column) -> Result<(), ParseError> {
+        let numbers = [column.mean, column.sum, column.stddev];
+        if column.top.len() > MAX_TOP || numbers.iter().flatten().any(|number| !number.is_finite()) {
+            return Err(broken("an impossible column"));
+        }
+        let texts = column.min.iter_mut().chain(&mut column.max).chain(column.top.iter_mut().map(|(value, _)| value));
+        let mut bytes = column.name.len();
+        for text in texts {
+            bytes += text.len();
+            remove_nul(text);
+        }
+        remove_nul(&mut column.name);
+        self.spend(bytes)
+    }
+
+    /// Sets the image properties, once.
+    pub(super) fn image(&mut self, image: ImageInfo) -> Result<(), ParseError> {
+        let exif_bytes = image.exif.iter().map(|(key, value)| key.len() + value.len()).sum();
+        let plausible = self.document.image.is_none()
+            && (1..=8).contains(&image.orientation)
+            && image.exif.len() <= MAX_METADATA
+            && image.width > 0
+            && image.height > 0;
+        if !plausible {
+            return Err(broken("an impossible image"));
+        }
+        self.spend(exif_bytes)?;
+        self.document.image = Some(ImageInfo {
+            format: no_nul(image.format),
+            color: no_nul(image.color),
+            exif: image.exif.into_iter().map(|(key, value)| (no_nul(key), no_nul(value))).collect(),
+            ..image
+        });
+        Ok(())
+    }
+
+    /// Adds a fact that the file states about itself.
+    pub(super) fn metadata(&mut self, key: &str, value: &str) -> Result<(), ParseError> {
+        if self.document.metadata.len() >= MAX_METADATA {
+            return Err(broken("too much metadata"));
+        }
+        let value = clean_text(truncate(value, MAX_METADATA_VALUE)).into_owned();
+        self.spend(value.len())?;
+        self.document.metadata.insert(short_message(key), value);
+        Ok(())
+    }
+
+    /// Adds a warning; more than anyone reads are dropped.
+    pub(super) fn warning(&mut self, warning: Warning) {
+        if self.document.warnings.len() < MAX_WARNINGS {
+            let (code, message) = (short_message(&warning.code), short_message(&warning.message));
+            self.document.warnings.push(Warning { code, message, page: warning.page });
+        }
+    }
+
+    fn spend(&mut self, bytes: usize) -> Result<(), ParseError> {
+        let left = self.budget.checked_sub(bytes as u64 + ITEM_BYTES);
+        self.budget = left.ok_or_else(|| ParseError::LimitExceeded("the document holds more text than is kept".to_owned()))?;
+        Ok(())
+    }
+}
+
+fn check_page(page: &Page) -> Result<(), ParseError> {
+    let shares = [Some(page.score), page.confidence];
+    let in_range = shares.iter().flatten().all(|share| (0.0..=1.0).contains(share));
+    let sizes = [page.width, page.height].iter().all(|size| size.is_finite() && *size >= 0.0);
+    if !in_range || !sizes || page.text.len() > MAX_PAGE_TEXT || page.lines.len() > MAX_PAGE_LINES {
+        return Err(broken("an impossible page"));
+    }
+    let characters = page.text.chars().count() as u32;
+    let inside = page.lines.iter().all(|line| {
+        line.start <= line.end && line.end <= characters && line.bbox.iter().all(|edge| edge.is_finite())
+    });
+    if inside { Ok(()) } else { Err(broken("a line outside its page")) }
+}
+
+fn no_nul(mut text: String) -> String {
+    remove_nul(&mut text);
+    text
+}
+
+fn remove_nul(text: &mut String) {
+    if text.contains('\0') {
+        *text = clean_text(text).into_owned();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::document::{Line, Row, TextEngine};
+
+    fn page(number: u32, text: &str) -> Page {
+        Page {
+            number,
+            width: 10.0,
+            height: 10.0,
+            text: text.to_owned(),
+            engine: TextEngine::Hayro,
+            score: 1.0,
+            confidence: None,
+            lines: vec![],
+            empty_reason: None,
+        }
+    }
+
+    fn table(rows: u64, sample: &[u64]) -> Table {
+        Table {
+            encoding: "UTF-8".into(),
+            delimiter: ',',
+            quote: None,
+            has_header: true,
+            rows,
+            ragged_rows: 0,
+            columns: vec![],
+            sample: sample.iter().map(|&number| Row { number, cells: vec!["a\0".into()] }).collect(),
+            rows_left_out: rows.saturating_sub(sample.len() as u64),
+        }
+    }
+
+    fn assembly() -> Assembly {
+        Assembly::new(MediaType::Pdf, 10_000)
+    }
+
+    fn is_lie<T>(outcome: Result<T, ParseError>) -> bool {
+        matches!(outcome, Err(ParseError::Crashed(_)))
+    }
+
+    #[test]
+    fn pages_must_go_up() {
+        let mut assembly = assembly();
+        assembly.page_number(3).unwrap();
+        assert!(is_lie(assembly.page_number(3)));
+        assert!(is_lie(assembly.page_number(0)));
+        assert!(is_lie(assembly.page_number(MAX_PAGES + 1)));
+    }
+
+    #[test]
+    fn lies_about_a_page_end_the_job() {
+        let line = |start, end| Line { start, end, bbox: [0.0; 4] };
+        assert!(assembly().page(Page { lines: vec![line(0, 2)], ..page(1, "éa") }).is_ok());
+        assert!(is_lie(assembly().page(Page { lines: vec![line(0, 3)], ..page(1, "éa") })));
+        assert!(is_lie(assembly().page(Page { lines: vec![line(2, 1)], ..page(1, "éa") })));
+        assert!(is_lie(assembly().page(Page { score: 1.5, ..page(1, "") })));
+        assert!(is_lie(assembly().page(Page { width: f32::NAN, ..page(1, "") })));
+    }
+
+    #[test]
+    fn lies_about_a_picture_end_the_job() {
+        let head = PageImageHead { number: 1, width: 2, height: 3, dpi: 0.0, page_width: 2.0, page_height: 3.0 };
+        assert_eq!(assembly().page_image(&head).unwrap(), 6);
+        assert!(is_lie(assembly().page_image(&PageImageHead { width: 0, ..head })));
+        assert!(is_lie(assembly().page_image(&PageImageHead { width: u32::MAX, height: u32::MAX, ..head })));
+        assert!(is_lie(assembly().page_image(&PageImageHead { page_width: f32::INFINITY, ..head })));
+    }
+
+    #[test]
+    fn lies_about_a_table_end_the_job() {
+        assert!(assembly().table(table(3, &[1, 2])).is_ok());
+        assert!(is_lie(assembly().table(table(1, &[1, 2]))));
+        assert!(is_lie(assembly().table(table(3, &[2, 1]))));
+        assert!(is_lie(assembly().table(Table { rows_left_out: 7, ..table(3, &[1]) })));
+        assert!(is_lie(assembly().table(Table { ragged_rows: 4, ..table(3, &[1, 2]) })));
+        let mut twice = assembly();
+        twice.table(table(0, &[])).unwrap();
+        assert!(is_lie(twice.table(table(0, &[]))));
+    }
+
+    #[test]
+    fn nul_never_gets_through() {
+        let mut assembly = assembly();
+        assembly.page(page(1, "a\0b")).unwrap();
+        assembly.table(table(1, &[1])).unwrap();
+        assembly.metadata("k", "\0").unwrap();
+        assert!(!format!("{:?}", assembly.finish()).contains("\\0"));
+    }
+
+    #[test]
+    fn the_budget_is_a_limit_and_not_a_crash() {
+        let mut assembly = Assembly::new(MediaType::Pdf, 100);
+        assembly.page(page(1, "short")).unwrap();
+        assert!(matches!(assembly.page(page(2, "short")), Err(ParseError::LimitExceeded(_))));
+    }
+}

@@ -1,0 +1,79 @@
+//! The first stage: the content of the file, from the cache or out of the sandboxed parser.
+
+use std::sync::Arc;
+
+use quire_extract::{EXTRACTOR_VERSION, MediaType, ParseProgress, ParseRequest};
+use quire_store::{FileError, Lease, Stage};
+
+use crate::{context::Context, failure::Failure, running::Stop};
+
+/// Share of the whole progress that extraction has, in percent: answering has the rest.
+const EXTRACT_SHARE: u64 = 50;
+/// Shown as soon as the file is open.
+const EXTRACT_START: u8 = 5;
+
+/// Extracts the file of `lease` and queues the answer stage.
+pub(crate) async fn run(lease: &Lease, context: &Arc<Context>, stop: &Stop) -> Result<(), Failure> {
+    let writer = context.store.writer(lease);
+    writer.progress(EXTRACT_START, Stage::Extract, 0, None);
+    let version = EXTRACTOR_VERSION.cast_signed();
+    if let Some(document) = context.store.document(&lease.job.sha256, version).await? {
+        return finish(lease, context, &document).await;
+    }
+    let request = request(lease, context)?;
+    let file = context.files.open_file(&lease.job.sha256).await.map_err(missing_input)?;
+    let (parser, cancel) = (Arc::clone(&context.parser), stop.parser.clone());
+    let parsed = tokio::task::spawn_blocking(move || {
+        parser.parse(&file, &request, &cancel, &mut |progress| {
+            writer.progress(percent(progress), Stage::Extract, progress.done, progress.total);
+        })
+    });
+    let document = parsed.await.map_err(|_| Failure::internal("the extraction thread stopped unexpectedly"))??;
+    let document = serde_json::to_value(&document).map_err(|e| Failure::internal(format!("extracted document cannot be encoded: {e}")))?;
+    finish(lease, context, &document).await
+}
+
+async fn finish(lease: &Lease, context: &Context, document: &serde_json::Value) -> Result<(), Failure> {
+    if !context.store.finish_extract(lease, document, EXTRACTOR_VERSION.cast_signed()).await? {
+        tracing::info!(job.id = %lease.job.id, "extraction of a job that has another owner was dropped");
+    }
+    Ok(())
+}
+
+fn request(lease: &Lease, context: &Context) -> Result<ParseRequest, Failure> {
+    let media = MediaType::from_name(&lease.job.media).ok_or_else(|| Failure::Fail {
+        code: "unsupported_type",
+        message: format!("this version of quire does not read files of type {:?}", lease.job.media),
+    })?;
+    Ok(ParseRequest { media, password: None, ocr_languages: context.ocr_languages.clone() })
+}
+
+fn missing_input(error: FileError) -> Failure {
+    match error {
+        FileError::Missing => Failure::Fail { code: "input_missing", message: "the uploaded file is no longer stored".into() },
+        error => Failure::Retry { code: "storage", message: format!("the uploaded file cannot be read: {error}") },
+    }
+}
+
+/// Monotone share of the extraction: pages known in advance count exactly, others approach the end.
+fn percent(progress: ParseProgress) -> u8 {
+    let done = u64::from(progress.done);
+    let total = progress.total.map_or(done + 10, u64::from).max(done).max(1);
+    let start = u64::from(EXTRACT_START);
+    (start + (EXTRACT_SHARE - start) * done / total) as u8
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn progress_of_extraction_is_monotone_and_ends_at_its_share() {
+        let known: Vec<u8> = (0..=20).map(|done| percent(ParseProgress { done, total: Some(20) })).collect();
+        assert!(known.is_sorted());
+        assert_eq!((known[0], known[20]), (EXTRACT_START, EXTRACT_SHARE as u8));
+        let unknown: Vec<u8> = (0..5000).map(|done| percent(ParseProgress { done, total: None })).collect();
+        assert!(unknown.is_sorted());
+        assert!(*unknown.last().unwrap() <= EXTRACT_SHARE as u8);
+    }
+}
