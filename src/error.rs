@@ -109,7 +109,12 @@ impl FieldError {
     ) -> Self {
         let field = field.into();
         let pointer = format!("#/{}", field.replace('~', "~0").replace('/', "~1"));
-        Self { field, code, message: message.into(), pointer }
+        Self {
+            field,
+            code,
+            message: message.into(),
+            pointer,
+        }
     }
 }
 
@@ -173,13 +178,25 @@ impl Problem {
     pub fn from_status(status: StatusCode) -> Self {
         let (code, detail) = match status {
             StatusCode::NOT_FOUND => ("not_found", "page not found"),
-            StatusCode::METHOD_NOT_ALLOWED => ("method_not_allowed", "this path does not support the method"),
+            StatusCode::METHOD_NOT_ALLOWED => (
+                "method_not_allowed",
+                "this path does not support the method",
+            ),
             StatusCode::PAYLOAD_TOO_LARGE => ("too_large", "the request is too large"),
-            StatusCode::UNSUPPORTED_MEDIA_TYPE => ("unsupported_type", "the content type is not supported"),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                ("unsupported_type", "the content type is not supported")
+            }
             status if status.is_server_error() => ("internal", "internal error"),
             _ => ("malformed_request", "the request cannot be understood"),
         };
-        Self { status, code, detail: detail.to_owned(), errors: Vec::new(), retry_after: None, cause: None }
+        Self {
+            status,
+            code,
+            detail: detail.to_owned(),
+            errors: Vec::new(),
+            retry_after: None,
+            cause: None,
+        }
     }
 
     /// The body that the client sees.
@@ -252,18 +269,36 @@ impl From<ApiError> for Problem {
         let (detail, retry_after) = (error.to_string(), error.retry_after());
         let (errors, cause) = match error {
             ApiError::Validation(errors) => (errors, None),
-            ApiError::BadCursor => (vec![FieldError::new("cursor", "bad_cursor", "is not one that this server gave out")], None),
+            ApiError::BadCursor => (
+                vec![FieldError::new(
+                    "cursor",
+                    "bad_cursor",
+                    "is not one that this server gave out",
+                )],
+                None,
+            ),
             ApiError::Overloaded(cause) => (Vec::new(), cause),
             ApiError::Internal(cause) => (Vec::new(), Some(cause)),
             _ => (Vec::new(), None),
         };
-        Self { status, code, detail, errors, retry_after, cause }
+        Self {
+            status,
+            code,
+            detail,
+            errors,
+            retry_after,
+            cause,
+        }
     }
 }
 
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
-        if error.is_unavailable() { Self::Overloaded(Some(Arc::new(error))) } else { Self::internal(error) }
+        if error.is_unavailable() {
+            Self::Overloaded(Some(Arc::new(error)))
+        } else {
+            Self::internal(error)
+        }
     }
 }
 
@@ -288,6 +323,9 @@ impl IntoResponse for ApiError {
 
 /// `prompt is required; priority is not an integer`
 fn sentence(errors: &[FieldError]) -> String {
-    let clauses: Vec<_> = errors.iter().map(|e| format!("{} {}", e.field, e.message)).collect();
+    let clauses: Vec<_> = errors
+        .iter()
+        .map(|e| format!("{} {}", e.field, e.message))
+        .collect();
     clauses.join("; ")
 }

@@ -1,13 +1,13 @@
 //! scratch
 use quire_models::*;
+use quire_models::bert::BertEmbedder;
 fn main() {
-    let dir = ModelDir::new(std::env::args().nth(1).unwrap());
-    let spec = Catalog::builtin().default_of(ModelKind::Embed).unwrap();
-    let t = std::time::Instant::now();
-    let mut n = 0;
-    let r = dir.pull(spec, &PullOptions::from_env(), &mut |p| { n += 1; if n % 20 == 1 { eprintln!("{:?} {p:?}", t.elapsed()) } });
-    match r { Ok(()) => eprintln!("ok {:?}", t.elapsed()), Err(e) => eprintln!("{} {e} {:?}", e.code(), t.elapsed()) }
-    let t = std::time::Instant::now();
-    let e = open_default_embedder(&dir).map(|e| e.dimensions());
-    eprintln!("{e:?} in {:?}", t.elapsed());
+    let a: Vec<String> = std::env::args().collect();
+    let e = BertEmbedder::open("x", std::path::Path::new(&a[1]), 256).unwrap();
+    let t = std::fs::read_to_string(&a[2]).unwrap();
+    let mut t: Vec<&str> = t.lines().collect();
+    t.sort_by_key(|s| s.len());
+    let n: usize = a[3].parse().unwrap();
+    let c: usize = a[4].parse().unwrap();
+    for _ in 0..n { for x in t.chunks(c) { e.embed(x, &CancelFlag::default()).unwrap(); } }
 }

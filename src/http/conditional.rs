@@ -23,7 +23,11 @@ const REVALIDATE: HeaderValue = HeaderValue::from_static("private, no-cache");
 pub fn reply(request: &HeaderMap, content_type: &'static str, body: Bytes) -> Response {
     let tag = format!("\"{}\"", hex::encode(&Sha256::digest(&body)[..TAG_BYTES]));
     let known = knows(request, &tag);
-    let mut response = if known { StatusCode::NOT_MODIFIED.into_response() } else { Body::from(body).into_response() };
+    let mut response = if known {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        Body::from(body).into_response()
+    };
     let headers = response.headers_mut();
     if !known {
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -37,10 +41,14 @@ pub fn reply(request: &HeaderMap, content_type: &'static str, body: Bytes) -> Re
 
 /// `If-None-Match` names the tag; weak tags count, as RFC 9110 has it for this header.
 fn knows(request: &HeaderMap, tag: &str) -> bool {
-    let values = request.get_all(IF_NONE_MATCH).iter().filter_map(|value| value.to_str().ok());
-    values.flat_map(|value| value.split(',')).map(str::trim).any(|item| {
-        item == "*" || item.strip_prefix("W/").unwrap_or(item) == tag
-    })
+    let values = request
+        .get_all(IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .any(|item| item == "*" || item.strip_prefix("W/").unwrap_or(item) == tag)
 }
 
 #[cfg(test)]
@@ -58,7 +66,12 @@ mod tests {
     #[test]
     fn a_known_tag_gets_304() {
         let tag = asked(None).headers()[ETAG].to_str().unwrap().to_owned();
-        for value in [tag.clone(), format!("W/{tag}"), format!("\"other\", {tag}"), "*".to_owned()] {
+        for value in [
+            tag.clone(),
+            format!("W/{tag}"),
+            format!("\"other\", {tag}"),
+            "*".to_owned(),
+        ] {
             let response = asked(Some(&value));
             assert_eq!(response.status(), StatusCode::NOT_MODIFIED, "{value}");
             assert_eq!(response.headers()[ETAG], tag);

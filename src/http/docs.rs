@@ -28,7 +28,14 @@ pub struct Head;
 
 /// The document and the page that shows it.
 pub fn routes<S: Clone + Send + Sync + 'static>(document: Document) -> Router<S> {
-    let config = Config::default().validator_url("none").try_it_out_enabled(true);
-    let pages = SwaggerUi::new("/docs").config(config).url("/openapi.json", document);
-    Router::from(pages).layer(SetResponseHeaderLayer::overriding(CONTENT_SECURITY_POLICY, POLICY))
+    let config = Config::default()
+        .validator_url("none")
+        .try_it_out_enabled(true);
+    let pages = SwaggerUi::new("/docs")
+        .config(config)
+        .url("/openapi.json", document);
+    Router::from(pages).layer(SetResponseHeaderLayer::overriding(
+        CONTENT_SECURITY_POLICY,
+        POLICY,
+    ))
 }

@@ -42,7 +42,8 @@ pub struct RequestId(pub Arc<str>);
 
 /// Gives the request its id and span, and its response the id, a log line and its numbers.
 pub async fn observe(mut request: Request, next: Next) -> Response {
-    let id: Arc<str> = sane_id(request.headers()).unwrap_or_else(|| Uuid::now_v7().to_string().into());
+    let id: Arc<str> =
+        sane_id(request.headers()).unwrap_or_else(|| Uuid::now_v7().to_string().into());
     request.extensions_mut().insert(RequestId(id.clone()));
     let method = method_label(request.method());
     let route = request.extensions().get::<MatchedPath>().cloned();
@@ -71,7 +72,10 @@ pub async fn observe(mut request: Request, next: Next) -> Response {
 
 /// Writes the body of every error and logs what caused it.
 pub async fn answer_errors(request: Request, next: Next) -> Response {
-    let id = request.extensions().get::<RequestId>().map_or_else(|| "".into(), |id| id.0.clone());
+    let id = request
+        .extensions()
+        .get::<RequestId>()
+        .map_or_else(|| "".into(), |id| id.0.clone());
     let content_type = error_type(request.headers());
     let (request, rest) = linger::share(request);
     let response = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
@@ -98,32 +102,64 @@ fn sane_id(headers: &HeaderMap) -> Option<Arc<str>> {
 
 /// The method as a label: a client may invent methods, the set of labels stays small.
 fn method_label(method: &Method) -> &'static str {
-    const KNOWN: [Method; 7] =
-        [Method::GET, Method::HEAD, Method::POST, Method::PUT, Method::PATCH, Method::DELETE, Method::OPTIONS];
+    const KNOWN: [Method; 7] = [
+        Method::GET,
+        Method::HEAD,
+        Method::POST,
+        Method::PUT,
+        Method::PATCH,
+        Method::DELETE,
+        Method::OPTIONS,
+    ];
     const LABELS: [&str; 7] = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"];
-    KNOWN.iter().position(|known| known == method).map_or("other", |at| LABELS[at])
+    KNOWN
+        .iter()
+        .position(|known| known == method)
+        .map_or("other", |at| LABELS[at])
 }
 
 /// Many fetch wrappers look for the words `application/json`, so that is what everybody gets who does not ask otherwise.
 fn error_type(headers: &HeaderMap) -> &'static str {
-    let names_problem = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).any(|value| {
-        value.split(',').any(|item| {
-            item.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case(PROBLEM_JSON))
-        })
-    });
-    if names_problem { PROBLEM_JSON } else { "application/json" }
+    let names_problem = headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|value| {
+            value.split(',').any(|item| {
+                item.split(';')
+                    .next()
+                    .is_some_and(|name| name.trim().eq_ignore_ascii_case(PROBLEM_JSON))
+            })
+        });
+    if names_problem {
+        PROBLEM_JSON
+    } else {
+        "application/json"
+    }
 }
 
 fn panicked(panic: &(dyn Any + Send)) -> Response {
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    error!(panic = text.unwrap_or("not a text"), "request handler panicked");
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    error!(
+        panic = text.unwrap_or("not a text"),
+        "request handler panicked"
+    );
     StatusCode::INTERNAL_SERVER_ERROR.into_response()
 }
 
 fn problem_of(response: &Response) -> Option<Problem> {
     let status = response.status();
     let failed = status.is_client_error() || status.is_server_error();
-    failed.then(|| response.extensions().get::<Problem>().cloned().unwrap_or_else(|| Problem::from_status(status)))
+    failed.then(|| {
+        response
+            .extensions()
+            .get::<Problem>()
+            .cloned()
+            .unwrap_or_else(|| Problem::from_status(status))
+    })
 }
 
 /// The one place where the cause of a failed request is logged.
@@ -133,7 +169,11 @@ fn log_cause(problem: &Problem) {
     };
     let error = chain(cause.as_ref());
     if problem.retry_after.is_some() {
-        warn!(error, code = problem.code, "request could not be served now");
+        warn!(
+            error,
+            code = problem.code,
+            "request could not be served now"
+        );
     } else {
         error!(error, code = problem.code, "request failed");
     }
@@ -152,13 +192,22 @@ fn chain(error: &dyn Error) -> String {
 }
 
 /// Replaces the body and keeps the headers, among them `Allow` of a 405.
-fn with_body(response: Response, problem: &Problem, id: &str, content_type: &'static str) -> Response {
+fn with_body(
+    response: Response,
+    problem: &Problem,
+    id: &str,
+    content_type: &'static str,
+) -> Response {
     let mut parts = response.into_parts().0;
     let body = Json(problem.body(id)).into_response().into_body();
     parts.headers.remove(CONTENT_LENGTH);
-    parts.headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    parts
+        .headers
+        .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     if let Some(after) = problem.retry_after {
-        parts.headers.insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+        parts
+            .headers
+            .insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
     }
     Response::from_parts(parts, Body::new(body))
 }

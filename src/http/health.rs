@@ -98,10 +98,15 @@ pub async fn health(State(state): State<AppState>) -> Json<Health> {
     let available = database_answers(&state).await;
     Json(Health {
         status: "healthy",
-        backend_client: BackendClient { url: own_url(&state.config), available },
+        backend_client: BackendClient {
+            url: own_url(&state.config),
+            available,
+        },
         version: env!("CARGO_PKG_VERSION"),
         database: Available { available },
-        models: Models { embedder: state.models.state().as_str() },
+        models: Models {
+            embedder: state.models.state().as_str(),
+        },
         sandbox: state.workers.as_ref().map(|workers| Sandbox {
             degraded: workers.sandbox.degraded,
             missing: workers.sandbox.missing.clone(),
@@ -131,7 +136,10 @@ pub async fn ready(State(state): State<AppState>) -> Result<Json<Ready>, ApiErro
 /// Tells which version this is.
 #[utoipa::path(get, path = "/version", tag = "operation", responses((status = 200, body = Version)))]
 pub async fn version() -> Json<Version> {
-    Json(Version { name: "quire", version: env!("CARGO_PKG_VERSION") })
+    Json(Version {
+        name: "quire",
+        version: env!("CARGO_PKG_VERSION"),
+    })
 }
 
 async fn database_answers(state: &AppState) -> bool {
@@ -171,7 +179,10 @@ mod tests {
     fn health_begins_as_the_contract_has_it() {
         let health = Health {
             status: "healthy",
-            backend_client: BackendClient { url: "http://127.0.0.1:8000".into(), available: true },
+            backend_client: BackendClient {
+                url: "http://127.0.0.1:8000".into(),
+                available: true,
+            },
             version: "0.1.0",
             database: Available { available: true },
             models: Models { embedder: "ready" },

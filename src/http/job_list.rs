@@ -86,13 +86,24 @@ pub async fn list(
     State(state): State<AppState>,
     query: Result<Query<ListQuery>, QueryRejection>,
 ) -> Result<Json<ListReply>, ApiError> {
-    let Query(query) = query.map_err(|_| ApiError::field("query", "malformed", "cannot be read"))?;
-    let Listing { filter, cursor, limit } = check(&query)?;
-    let page = state.store.list_jobs(Owner::LOCAL, &filter, cursor, limit).await?;
+    let Query(query) =
+        query.map_err(|_| ApiError::field("query", "malformed", "cannot be read"))?;
+    let Listing {
+        filter,
+        cursor,
+        limit,
+    } = check(&query)?;
+    let page = state
+        .store
+        .list_jobs(Owner::LOCAL, &filter, cursor, limit)
+        .await?;
     Ok(Json(ListReply {
         success: true,
         data: page.jobs.into_iter().map(JobView::from).collect(),
-        page: PageInfo { next_cursor: page.next.map(|next| next.to_string()), total_estimate: page.total_estimate },
+        page: PageInfo {
+            next_cursor: page.next.map(|next| next.to_string()),
+            total_estimate: page.total_estimate,
+        },
     }))
 }
 
@@ -107,8 +118,17 @@ fn check(query: &ListQuery) -> Result<Listing, ApiError> {
     if !errors.is_empty() {
         return Err(ApiError::Validation(errors));
     }
-    let cursor = query.cursor.as_deref().filter(|text| !text.is_empty()).map(str::parse).transpose();
-    Ok(Listing { filter, cursor: cursor.map_err(|_| ApiError::BadCursor)?, limit })
+    let cursor = query
+        .cursor
+        .as_deref()
+        .filter(|text| !text.is_empty())
+        .map(str::parse)
+        .transpose();
+    Ok(Listing {
+        filter,
+        cursor: cursor.map_err(|_| ApiError::BadCursor)?,
+        limit,
+    })
 }
 
 fn or_note<T: Default>(errors: &mut Vec<FieldError>, checked: Result<T, FieldError>) -> T {
@@ -120,10 +140,19 @@ fn or_note<T: Default>(errors: &mut Vec<FieldError>, checked: Result<T, FieldErr
 
 fn states(text: Option<&str>) -> Result<Vec<JobState>, FieldError> {
     let mut states = Vec::new();
-    for word in text.unwrap_or_default().split(',').map(str::trim).filter(|word| !word.is_empty()) {
+    for word in text
+        .unwrap_or_default()
+        .split(',')
+        .map(str::trim)
+        .filter(|word| !word.is_empty())
+    {
         let found = states_of(word);
         if found.is_empty() {
-            return Err(FieldError::new("status", "unknown", "names a status that does not exist"));
+            return Err(FieldError::new(
+                "status",
+                "unknown",
+                "names a status that does not exist",
+            ));
         }
         states.extend(found);
     }
@@ -135,10 +164,18 @@ fn search(text: Option<&str>) -> Result<Option<String>, FieldError> {
         return Ok(None);
     };
     if text.contains('\0') {
-        return Err(FieldError::new("q", "invalid_character", "contains a NUL character"));
+        return Err(FieldError::new(
+            "q",
+            "invalid_character",
+            "contains a NUL character",
+        ));
     }
     if text.chars().count() > MAX_QUERY_CHARS {
-        return Err(FieldError::new("q", "too_long", format!("is longer than {MAX_QUERY_CHARS} characters")));
+        return Err(FieldError::new(
+            "q",
+            "too_long",
+            format!("is longer than {MAX_QUERY_CHARS} characters"),
+        ));
     }
     Ok(Some(text.to_owned()))
 }
@@ -148,7 +185,13 @@ fn created_after(text: Option<&str>) -> Result<Option<DateTime<Utc>>, FieldError
         return Ok(None);
     };
     let parsed = DateTime::parse_from_rfc3339(text);
-    let at = parsed.map_err(|_| FieldError::new("created_after", "invalid", "is not an RFC 3339 time with offset"))?;
+    let at = parsed.map_err(|_| {
+        FieldError::new(
+            "created_after",
+            "invalid",
+            "is not an RFC 3339 time with offset",
+        )
+    })?;
     Ok(Some(at.to_utc()))
 }
 
@@ -156,8 +199,17 @@ fn limit(text: Option<&str>) -> Result<u32, FieldError> {
     let Some(text) = text.filter(|text| !text.is_empty()) else {
         return Ok(DEFAULT_LIMIT);
     };
-    let limit = text.parse().ok().filter(|limit| (1..=MAX_LIMIT).contains(limit));
-    limit.ok_or_else(|| FieldError::new("limit", "out_of_range", format!("is not a number from 1 to {MAX_LIMIT}")))
+    let limit = text
+        .parse()
+        .ok()
+        .filter(|limit| (1..=MAX_LIMIT).contains(limit));
+    limit.ok_or_else(|| {
+        FieldError::new(
+            "limit",
+            "out_of_range",
+            format!("is not a number from 1 to {MAX_LIMIT}"),
+        )
+    })
 }
 
 #[cfg(test)]
@@ -165,7 +217,12 @@ mod tests {
     use super::*;
 
     fn query(pairs: &[(&str, &str)]) -> ListQuery {
-        let get = |name| pairs.iter().find(|(n, _)| *n == name).map(|(_, value)| (*value).to_owned());
+        let get = |name| {
+            pairs
+                .iter()
+                .find(|(n, _)| *n == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
         ListQuery {
             status: get("status"),
             q: get("q"),
@@ -177,8 +234,21 @@ mod tests {
 
     #[test]
     fn an_empty_query_lists_everything() {
-        for query in [query(&[]), query(&[("status", ""), ("q", " "), ("created_after", ""), ("limit", ""), ("cursor", "")])] {
-            let expected = Listing { filter: JobFilter::default(), cursor: None, limit: DEFAULT_LIMIT };
+        for query in [
+            query(&[]),
+            query(&[
+                ("status", ""),
+                ("q", " "),
+                ("created_after", ""),
+                ("limit", ""),
+                ("cursor", ""),
+            ]),
+        ] {
+            let expected = Listing {
+                filter: JobFilter::default(),
+                cursor: None,
+                limit: DEFAULT_LIMIT,
+            };
             assert_eq!(check(&query).unwrap(), expected);
         }
     }
@@ -192,29 +262,47 @@ mod tests {
             ("limit", "200"),
         ]));
         let listing = listing.unwrap();
-        assert_eq!(listing.filter.states, [JobState::Queued, JobState::Scheduled, JobState::Dead]);
+        assert_eq!(
+            listing.filter.states,
+            [JobState::Queued, JobState::Scheduled, JobState::Dead]
+        );
         assert_eq!(listing.filter.q.as_deref(), Some("invoice"));
-        assert_eq!(listing.filter.created_after.unwrap().to_rfc3339(), "2024-01-01T00:00:00+00:00");
+        assert_eq!(
+            listing.filter.created_after.unwrap().to_rfc3339(),
+            "2024-01-01T00:00:00+00:00"
+        );
         assert_eq!(listing.limit, 200);
     }
 
     #[test]
     fn every_wrong_value_is_named() {
         let long = "x".repeat(MAX_QUERY_CHARS + 1);
-        let wrong = query(&[("status", "done"), ("q", &long), ("created_after", "2024-01-01T00:00:00"), ("limit", "201")]);
+        let wrong = query(&[
+            ("status", "done"),
+            ("q", &long),
+            ("created_after", "2024-01-01T00:00:00"),
+            ("limit", "201"),
+        ]);
         let Err(ApiError::Validation(errors)) = check(&wrong) else {
             panic!("accepted");
         };
         let named: Vec<_> = errors.iter().map(|e| (e.field.as_ref(), e.code)).collect();
-        let expected =
-            [("status", "unknown"), ("q", "too_long"), ("created_after", "invalid"), ("limit", "out_of_range")];
+        let expected = [
+            ("status", "unknown"),
+            ("q", "too_long"),
+            ("created_after", "invalid"),
+            ("limit", "out_of_range"),
+        ];
         assert_eq!(named, expected);
     }
 
     #[test]
     fn a_foreign_cursor_is_refused() {
         for text in ["abc", "1", "zz", "ffffffffffffffff"] {
-            assert!(matches!(check(&query(&[("cursor", text)])), Err(ApiError::BadCursor)), "{text}");
+            assert!(
+                matches!(check(&query(&[("cursor", text)])), Err(ApiError::BadCursor)),
+                "{text}"
+            );
         }
     }
 

@@ -75,9 +75,15 @@ impl From<Job> for JobView {
             progress: job.progress.clamp(0, 100),
             file_name: job.file_name,
             created_at: seconds(job.created_at),
-            completed_at: job.finished_at.filter(|_| job.state.is_terminal()).map(seconds),
+            completed_at: job
+                .finished_at
+                .filter(|_| job.state.is_terminal())
+                .map(seconds),
             ai_response: job.answer.filter(|_| job.state == JobState::Completed),
-            error: failed.then(|| job.error_message.unwrap_or_else(|| "the job failed".to_owned())),
+            error: failed.then(|| {
+                job.error_message
+                    .unwrap_or_else(|| "the job failed".to_owned())
+            }),
             position: None,
             timeline: None,
         }
@@ -87,7 +93,10 @@ impl From<Job> for JobView {
 impl JobReply {
     /// The reply about one job.
     pub fn new(data: impl Into<JobView>) -> Self {
-        Self { success: true, data: data.into() }
+        Self {
+            success: true,
+            data: data.into(),
+        }
     }
 }
 
@@ -104,8 +113,16 @@ pub fn status_of(state: JobState) -> &'static str {
 
 /// The stored states that a word stands for: a status of the contract or, finer, a state; empty for any other word.
 pub fn states_of(word: &str) -> Vec<JobState> {
-    let by_status: Vec<_> = JobState::ALL.iter().copied().filter(|state| status_of(*state) == word).collect();
-    if by_status.is_empty() { word.parse().into_iter().collect() } else { by_status }
+    let by_status: Vec<_> = JobState::ALL
+        .iter()
+        .copied()
+        .filter(|state| status_of(*state) == word)
+        .collect();
+    if by_status.is_empty() {
+        word.parse().into_iter().collect()
+    } else {
+        by_status
+    }
 }
 
 /// `2024-01-01T00:00:00Z`
@@ -183,22 +200,39 @@ mod tests {
         }
         let view = JobView::from(job(JobState::Dead));
         assert_eq!(view.status, "failed");
-        assert!(view.error.is_some_and(|error| !error.is_empty()), "a failed job says so even without a stored reason");
+        assert!(
+            view.error.is_some_and(|error| !error.is_empty()),
+            "a failed job says so even without a stored reason"
+        );
     }
 
     #[test]
     fn what_is_asked_for_is_appended() {
         let mut view = JobView::from(job(JobState::Queued));
         view.position = Some(None);
-        assert!(serde_json::to_string(&view).unwrap().ends_with(r#""ai_response":null,"position":null}"#));
+        assert!(
+            serde_json::to_string(&view)
+                .unwrap()
+                .ends_with(r#""ai_response":null,"position":null}"#)
+        );
         view.position = Some(Some(3));
-        assert!(serde_json::to_string(&view).unwrap().ends_with(r#""ai_response":null,"position":3}"#));
+        assert!(
+            serde_json::to_string(&view)
+                .unwrap()
+                .ends_with(r#""ai_response":null,"position":3}"#)
+        );
     }
 
     #[test]
     fn both_vocabularies_name_states() {
-        assert_eq!(states_of("pending"), [JobState::Queued, JobState::Scheduled]);
-        assert_eq!(states_of("processing"), [JobState::Running, JobState::Streaming]);
+        assert_eq!(
+            states_of("pending"),
+            [JobState::Queued, JobState::Scheduled]
+        );
+        assert_eq!(
+            states_of("processing"),
+            [JobState::Running, JobState::Streaming]
+        );
         assert_eq!(states_of("failed"), [JobState::Failed, JobState::Dead]);
         assert_eq!(states_of("dead"), [JobState::Dead]);
         assert_eq!(states_of("PENDING"), []);

@@ -27,7 +27,7 @@ use crate::{
 };
 
 /// Longest long poll. Proxies commonly cut a silent connection after 60 s.
-const MAX_WAIT: Duration = Duration::from_secs(60);
+const MAX_WAIT: Duration = Duration::from_mins(1);
 
 /// Events read at once for a timeline.
 const TIMELINE_PAGE: u32 = 1000;
@@ -40,8 +40,12 @@ impl<S: Send + Sync> FromRequestParts<S> for JobPath {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let text = Path::<String>::from_request_parts(parts, state).await.map_err(|_| ApiError::NotFound("job"))?;
-        text.parse().map(Self).map_err(|_| ApiError::NotFound("job"))
+        let text = Path::<String>::from_request_parts(parts, state)
+            .await
+            .map_err(|_| ApiError::NotFound("job"))?;
+        text.parse()
+            .map(Self)
+            .map_err(|_| ApiError::NotFound("job"))
     }
 }
 
@@ -73,12 +77,19 @@ pub async fn show(
     query: Result<Query<JobQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let Query(query) = query.map_err(|_| ApiError::field("query", "malformed", "cannot be read"))?;
+    let Query(query) =
+        query.map_err(|_| ApiError::field("query", "malformed", "cannot be read"))?;
     let limit = wait_of(query.wait.as_deref())?;
-    let job = wait::until_ended(&state, Owner::LOCAL, id, limit).await?.ok_or(ApiError::NotFound("job"))?;
+    let job = wait::until_ended(&state, Owner::LOCAL, id, limit)
+        .await?
+        .ok_or(ApiError::NotFound("job"))?;
     let view = expanded(&state, job, query.expand.as_deref().unwrap_or_default()).await?;
     let body = serde_json::to_vec(&JobReply::new(view)).map_err(ApiError::internal)?;
-    Ok(conditional::reply(&headers, "application/json", Bytes::from(body)))
+    Ok(conditional::reply(
+        &headers,
+        "application/json",
+        Bytes::from(body),
+    ))
 }
 
 /// Stops a job that has not ended.
@@ -89,7 +100,10 @@ pub async fn show(
         (status = 409, body = ErrorBody, description = "`invalid_state`: the job has ended"),
         (status = 503, body = ErrorBody),
     ))]
-pub async fn cancel(State(state): State<AppState>, JobPath(id): JobPath) -> Result<Json<JobReply>, ApiError> {
+pub async fn cancel(
+    State(state): State<AppState>,
+    JobPath(id): JobPath,
+) -> Result<Json<JobReply>, ApiError> {
     match state.store.cancel_job(Owner::LOCAL, id).await? {
         CancelOutcome::Cancelled(job) => Ok(Json(JobReply::new(job))),
         CancelOutcome::NotFound => Err(ApiError::NotFound("job")),
@@ -105,7 +119,10 @@ pub async fn cancel(State(state): State<AppState>, JobPath(id): JobPath) -> Resu
         (status = 409, body = ErrorBody, description = "`invalid_state`: the job has not ended, or ended well"),
         (status = 503, body = ErrorBody),
     ))]
-pub async fn retry(State(state): State<AppState>, JobPath(id): JobPath) -> Result<Json<JobReply>, ApiError> {
+pub async fn retry(
+    State(state): State<AppState>,
+    JobPath(id): JobPath,
+) -> Result<Json<JobReply>, ApiError> {
     match state.store.retry_job(Owner::LOCAL, id).await? {
         RetryOutcome::Queued(job) => Ok(Json(JobReply::new(job))),
         RetryOutcome::NotFound => Err(ApiError::NotFound("job")),
@@ -114,14 +131,19 @@ pub async fn retry(State(state): State<AppState>, JobPath(id): JobPath) -> Resul
 }
 
 fn invalid_state(job: &Job, action: &'static str) -> ApiError {
-    ApiError::InvalidState { state: status_of(job.state), action }
+    ApiError::InvalidState {
+        state: status_of(job.state),
+        action,
+    }
 }
 
 fn wait_of(text: Option<&str>) -> Result<Duration, ApiError> {
     let Some(text) = text else {
         return Ok(Duration::ZERO);
     };
-    let seconds: u64 = text.parse().map_err(|_| ApiError::field("wait", "invalid", "is not a number of seconds"))?;
+    let seconds: u64 = text
+        .parse()
+        .map_err(|_| ApiError::field("wait", "invalid", "is not a number of seconds"))?;
     Ok(Duration::from_secs(seconds).min(MAX_WAIT))
 }
 
@@ -143,9 +165,15 @@ async fn timeline(state: &AppState, id: JobId) -> Result<Vec<TimelineEntry>, Api
     let mut entries = Vec::new();
     let mut after = -1;
     loop {
-        let page = state.store.events().since(Owner::LOCAL, id, after, TIMELINE_PAGE).await?;
+        let page = state
+            .store
+            .events()
+            .since(Owner::LOCAL, id, after, TIMELINE_PAGE)
+            .await?;
         let last = page.last().map(|record| record.seq);
-        let milestones = page.iter().filter(|r| !matches!(r.event, Event::Chunk { .. } | Event::Progress { .. }));
+        let milestones = page
+            .iter()
+            .filter(|r| !matches!(r.event, Event::Chunk { .. } | Event::Progress { .. }));
         entries.extend(milestones.map(|record| TimelineEntry {
             seq: record.seq,
             at: record.at.to_rfc3339_opts(SecondsFormat::Millis, true),
@@ -169,7 +197,10 @@ mod tests {
         assert_eq!(wait_of(Some("30")).unwrap(), Duration::from_secs(30));
         assert_eq!(wait_of(Some("100000")).unwrap(), MAX_WAIT);
         for text in ["", "-1", "1.5", "ten", "99999999999999999999"] {
-            assert!(matches!(wait_of(Some(text)), Err(ApiError::Validation(_))), "{text:?}");
+            assert!(
+                matches!(wait_of(Some(text)), Err(ApiError::Validation(_))),
+                "{text:?}"
+            );
         }
     }
 }

@@ -64,7 +64,12 @@ pub fn share(request: Request) -> (Request, Option<Rest>) {
     }
     let expects = request.headers().contains_key(EXPECT);
     let (parts, body) = request.into_parts();
-    let shared = Arc::new(Mutex::new(Shared { body, started: false, ended: false, expects }));
+    let shared = Arc::new(Mutex::new(Shared {
+        body,
+        started: false,
+        ended: false,
+        expects,
+    }));
     let request = Request::from_parts(parts, Body::new(Half(shared.clone())));
     (request, Some(Rest(shared)))
 }
@@ -207,35 +212,74 @@ mod tests {
     #[tokio::test]
     async fn a_client_that_sends_everything_first_reads_the_answer() {
         let mut stream = connect().await;
-        stream.write_all(format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {LARGE}\r\n\r\n").as_bytes()).await.unwrap();
-        stream.write_all(&vec![b'x'; LARGE]).await.expect("the server keeps reading");
+        stream
+            .write_all(
+                format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {LARGE}\r\n\r\n").as_bytes(),
+            )
+            .await
+            .unwrap();
+        stream
+            .write_all(&vec![b'x'; LARGE])
+            .await
+            .expect("the server keeps reading");
         let answer = read_until(&mut stream, "\r\n0\r\n\r\n").await;
-        assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("too large"), "{answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 413 ") && answer.contains("too large"),
+            "{answer}"
+        );
         // The connection is still good for the next request.
-        stream.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
-        assert!(read_until(&mut stream, "\r\n\r\n").await.starts_with("HTTP/1.1 405 "));
+        stream
+            .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .unwrap();
+        assert!(
+            read_until(&mut stream, "\r\n\r\n")
+                .await
+                .starts_with("HTTP/1.1 405 ")
+        );
     }
 
     #[tokio::test]
     async fn the_answer_does_not_wait_for_the_body() {
         let mut stream = connect().await;
-        stream.write_all(format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {LARGE}\r\n\r\n").as_bytes()).await.unwrap();
-        assert!(read_until(&mut stream, "too large").await.starts_with("HTTP/1.1 413 "));
+        stream
+            .write_all(
+                format!("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: {LARGE}\r\n\r\n").as_bytes(),
+            )
+            .await
+            .unwrap();
+        assert!(
+            read_until(&mut stream, "too large")
+                .await
+                .starts_with("HTTP/1.1 413 ")
+        );
     }
 
     #[tokio::test]
     async fn a_client_that_asked_first_is_not_told_to_send() {
         let mut stream = connect().await;
-        let head = format!("POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {LARGE}\r\n\r\n");
+        let head = format!(
+            "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: {LARGE}\r\n\r\n"
+        );
         stream.write_all(head.as_bytes()).await.unwrap();
         let answer = read_until(&mut stream, "too large").await;
-        assert!(answer.starts_with("HTTP/1.1 413 ") && answer.contains("content-length: 9"), "{answer}");
+        assert!(
+            answer.starts_with("HTTP/1.1 413 ") && answer.contains("content-length: 9"),
+            "{answer}"
+        );
     }
 
     #[tokio::test]
     async fn a_body_that_was_received_changes_nothing() {
         let mut stream = connect().await;
-        stream.write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody").await.unwrap();
-        assert!(read_until(&mut stream, "too large").await.contains("content-length: 9"));
+        stream
+            .write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\n\r\nbody")
+            .await
+            .unwrap();
+        assert!(
+            read_until(&mut stream, "too large")
+                .await
+                .contains("content-length: 9")
+        );
     }
 }

@@ -32,7 +32,9 @@ const UPLOAD_BYTES: &str = "quire_upload_bytes_total";
 const JOBS: &str = "quire_jobs";
 
 /// Upper bounds in seconds: from a cached read to a long poll.
-const BUCKETS: [f64; 11] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 60.0];
+const BUCKETS: [f64; 11] = [
+    0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 60.0,
+];
 
 /// How often the observations of a histogram are folded into its buckets; until then each costs 8 bytes.
 const UPKEEP: Duration = Duration::from_secs(5);
@@ -49,7 +51,9 @@ struct Recorder {
 /// Shows the numbers of this process and the jobs by state.
 #[utoipa::path(get, path = "/metrics", tag = "operation",
     responses((status = 200, body = String, content_type = "text/plain")))]
-pub async fn show(State(state): State<AppState>) -> ([(http::HeaderName, &'static str); 1], String) {
+pub async fn show(
+    State(state): State<AppState>,
+) -> ([(http::HeaderName, &'static str); 1], String) {
     // Without the database the process's own numbers are worth the more.
     if let Err(error) = measure_jobs(&state).await {
         tracing::debug!(%error, "jobs by state are not known now");
@@ -79,8 +83,14 @@ pub fn count_upload(media: &'static str, bytes: u64) {
 
 async fn measure_jobs(state: &AppState) -> Result<(), StoreError> {
     for job_state in JobState::ALL {
-        let filter = JobFilter { states: vec![*job_state], ..JobFilter::default() };
-        let page = state.store.list_jobs(Owner::LOCAL, &filter, None, 1).await?;
+        let filter = JobFilter {
+            states: vec![*job_state],
+            ..JobFilter::default()
+        };
+        let page = state
+            .store
+            .list_jobs(Owner::LOCAL, &filter, None, 1)
+            .await?;
         metrics::gauge!(JOBS, "state" => job_state.as_str()).set(page.total_estimate as f64);
     }
     Ok(())
@@ -100,15 +110,26 @@ fn recorder() -> &'static Recorder {
             tracing::error!("another metrics recorder is installed, /metrics stays empty");
         }
         describe();
-        Recorder { handle, tidied: Mutex::new(Instant::now()) }
+        Recorder {
+            handle,
+            tidied: Mutex::new(Instant::now()),
+        }
     })
 }
 
 fn describe() {
     metrics::describe_counter!(REQUESTS, "Requests by method, route and status.");
-    metrics::describe_histogram!(DURATION, metrics::Unit::Seconds, "Time to the head of the response.");
+    metrics::describe_histogram!(
+        DURATION,
+        metrics::Unit::Seconds,
+        "Time to the head of the response."
+    );
     metrics::describe_counter!(UPLOADS, "Uploads that reached the file store.");
-    metrics::describe_counter!(UPLOAD_BYTES, metrics::Unit::Bytes, "Bytes of uploads that reached the file store.");
+    metrics::describe_counter!(
+        UPLOAD_BYTES,
+        metrics::Unit::Bytes,
+        "Bytes of uploads that reached the file store."
+    );
     metrics::describe_gauge!(JOBS, "Jobs by state.");
 }
 

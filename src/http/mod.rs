@@ -2,7 +2,7 @@
 //!
 //! Resources: `upload`, `jobs`, `result`, `stream` and `socket` (live events), `health`, `metrics`, `docs`, `page`.
 //! Concerns: `edge` (request id, log line, error bodies), `origins` (which web pages may call), `linger` and `paced` (request
-//! bodies), `conditional` (ETag), `wait` (long poll). Which path leads where is in `crate::app` and nowhere else.
+//! bodies), `conditional` (`ETag`), `wait` (long poll). Which path leads where is in `crate::app` and nowhere else.
 
 pub mod conditional;
 pub mod docs;

@@ -13,7 +13,9 @@ use axum::{
 };
 use http::{
     HeaderMap, HeaderName, Method,
-    header::{AUTHORIZATION, CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH, LOCATION, ORIGIN, RETRY_AFTER},
+    header::{
+        AUTHORIZATION, CONTENT_TYPE, ETAG, HOST, IF_NONE_MATCH, LOCATION, ORIGIN, RETRY_AFTER,
+    },
 };
 use tower_http::cors::{AllowOrigin, CorsLayer};
 
@@ -30,7 +32,7 @@ pub const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-
 const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
 
 /// How long a browser may remember the answer to a preflight: two hours, the most that Chromium keeps.
-const PREFLIGHT_AGE: Duration = Duration::from_secs(2 * 60 * 60);
+const PREFLIGHT_AGE: Duration = Duration::from_hours(2);
 
 /// The web origins that may call the server.
 #[derive(Debug)]
@@ -42,7 +44,12 @@ pub struct Origins {
 impl Origins {
     /// Localhost on any port, and the named ones.
     pub fn new(named: &[String]) -> Self {
-        Self { named: named.iter().map(|origin| origin.to_ascii_lowercase()).collect() }
+        Self {
+            named: named
+                .iter()
+                .map(|origin| origin.to_ascii_lowercase())
+                .collect(),
+        }
     }
 
     /// Whether a page of this origin may call the server.
@@ -56,7 +63,9 @@ impl Origins {
         let Some(origin) = headers.get(ORIGIN) else {
             return true;
         };
-        origin.to_str().is_ok_and(|origin| self.allows(origin) || is_own(origin, headers))
+        origin
+            .to_str()
+            .is_ok_and(|origin| self.allows(origin) || is_own(origin, headers))
     }
 }
 
@@ -68,8 +77,21 @@ pub fn cors(origins: Arc<Origins>) -> CorsLayer {
     CorsLayer::new()
         .allow_origin(AllowOrigin::predicate(allowed))
         .allow_methods([Method::GET, Method::HEAD, Method::POST, Method::OPTIONS])
-        .allow_headers([AUTHORIZATION, CONTENT_TYPE, IDEMPOTENCY_KEY, IF_NONE_MATCH, LAST_EVENT_ID, X_REQUEST_ID])
-        .expose_headers([ETAG, IDEMPOTENT_REPLAYED, LOCATION, RETRY_AFTER, X_REQUEST_ID])
+        .allow_headers([
+            AUTHORIZATION,
+            CONTENT_TYPE,
+            IDEMPOTENCY_KEY,
+            IF_NONE_MATCH,
+            LAST_EVENT_ID,
+            X_REQUEST_ID,
+        ])
+        .expose_headers([
+            ETAG,
+            IDEMPOTENT_REPLAYED,
+            LOCATION,
+            RETRY_AFTER,
+            X_REQUEST_ID,
+        ])
         .max_age(PREFLIGHT_AGE)
 }
 
@@ -83,7 +105,9 @@ pub async fn guard(State(origins): State<Arc<Origins>>, request: Request, next: 
 
 /// `http://localhost`, `http://127.0.0.1`, with or without a port; nothing that merely begins like it.
 fn is_local(origin: &str) -> bool {
-    let authority = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
+    let authority = origin
+        .strip_prefix("http://")
+        .or_else(|| origin.strip_prefix("https://"));
     let Some(authority) = authority else {
         return false;
     };
@@ -91,7 +115,8 @@ fn is_local(origin: &str) -> bool {
         Some((host, port)) => (host, Some(port)),
         None => (authority, None),
     };
-    let digits = |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
+    let digits =
+        |port: &str| port.bytes().all(|b| b.is_ascii_digit()) && port.parse::<u16>().is_ok();
     matches!(host, "localhost" | "127.0.0.1") && port.is_none_or(digits)
 }
 
@@ -108,7 +133,10 @@ mod tests {
 
     #[test]
     fn localhost_and_named_origins_are_allowed() {
-        let origins = Origins::new(&["https://App.example.com".into(), "http://10.0.0.5:3000".into()]);
+        let origins = Origins::new(&[
+            "https://App.example.com".into(),
+            "http://10.0.0.5:3000".into(),
+        ]);
         for origin in [
             "http://localhost",
             "http://localhost:3000",

@@ -56,7 +56,15 @@ impl PacedBody {
     /// The body in pieces, and the counter to reset.
     pub fn new(inner: Body) -> (Self, Unparsed) {
         let unparsed = Unparsed::default();
-        (Self { inner, left: Bytes::new(), busy: false, unparsed: unparsed.clone() }, unparsed)
+        (
+            Self {
+                inner,
+                left: Bytes::new(),
+                busy: false,
+                unparsed: unparsed.clone(),
+            },
+            unparsed,
+        )
     }
 
     fn piece(&mut self) -> Result<Frame<Bytes>, axum::Error> {

@@ -18,12 +18,18 @@ const REVALIDATE: HeaderValue = HeaderValue::from_static("no-cache");
 
 /// The page.
 pub async fn index() -> impl IntoResponse {
-    file("text/html; charset=utf-8", include_str!("assets/index.html"))
+    file(
+        "text/html; charset=utf-8",
+        include_str!("assets/index.html"),
+    )
 }
 
 /// Its script.
 pub async fn script() -> impl IntoResponse {
-    file("text/javascript; charset=utf-8", include_str!("assets/app.js"))
+    file(
+        "text/javascript; charset=utf-8",
+        include_str!("assets/app.js"),
+    )
 }
 
 /// Its style.
@@ -36,7 +42,10 @@ pub async fn icon() -> impl IntoResponse {
     file("image/svg+xml", include_str!("assets/icon.svg"))
 }
 
-fn file(content_type: &'static str, text: &'static str) -> ([(HeaderName, HeaderValue); 3], &'static str) {
+fn file(
+    content_type: &'static str,
+    text: &'static str,
+) -> ([(HeaderName, HeaderValue); 3], &'static str) {
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
         (header::CONTENT_SECURITY_POLICY, POLICY),

@@ -62,15 +62,27 @@ pub async fn show(
     query: Result<Query<ResultQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let Query(query) = query.map_err(|_| ApiError::field("query", "malformed", "cannot be read"))?;
+    let Query(query) =
+        query.map_err(|_| ApiError::field("query", "malformed", "cannot be read"))?;
     let format = Format::choose(query.format.as_deref(), &headers)?;
-    let job = state.store.job(Owner::LOCAL, id).await?.ok_or(ApiError::NotFound("job"))?;
+    let job = state
+        .store
+        .job(Owner::LOCAL, id)
+        .await?
+        .ok_or(ApiError::NotFound("job"))?;
     must_be_completed(&job)?;
-    let document = state.store.document_of(Owner::LOCAL, &job.sha256, EXTRACTOR_VERSION.cast_signed()).await?;
+    let document = state
+        .store
+        .document_of(Owner::LOCAL, &job.sha256, EXTRACTOR_VERSION.cast_signed())
+        .await?;
     // A document of a thousand pages takes many milliseconds to decode and encode.
-    let body = tokio::task::spawn_blocking(move || format.body(job, document)).await.map_err(ApiError::internal)??;
+    let body = tokio::task::spawn_blocking(move || format.body(job, document))
+        .await
+        .map_err(ApiError::internal)??;
     let mut response = conditional::reply(&headers, format.content_type(), body);
-    response.headers_mut().append(VARY, HeaderValue::from_name(ACCEPT));
+    response
+        .headers_mut()
+        .append(VARY, HeaderValue::from_name(ACCEPT));
     Ok(response)
 }
 
@@ -78,7 +90,10 @@ fn must_be_completed(job: &Job) -> Result<(), ApiError> {
     match job.state {
         JobState::Completed => Ok(()),
         JobState::Failed | JobState::Dead => {
-            let why = job.error_message.as_deref().unwrap_or("no reason is stored");
+            let why = job
+                .error_message
+                .as_deref()
+                .unwrap_or("no reason is stored");
             Err(ApiError::JobFailed(format!("the job failed: {why}")))
         }
         JobState::Cancelled => Err(ApiError::JobFailed("the job was cancelled".to_owned())),
@@ -93,14 +108,23 @@ impl Format {
             Some("json") => Ok(Self::Json),
             Some("md" | "markdown") => Ok(Self::Markdown),
             Some("text" | "txt") => Ok(Self::Text),
-            Some(_) => Err(ApiError::field("format", "unknown", "is not one of json, md, text")),
+            Some(_) => Err(ApiError::field(
+                "format",
+                "unknown",
+                "is not one of json, md, text",
+            )),
         }
     }
 
     /// The first type in `Accept` that is one of ours; JSON when there is none.
     fn accepted(headers: &HeaderMap) -> Self {
-        let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        let mut types = values.flat_map(|value| value.split(',')).filter_map(|item| item.split(';').next());
+        let values = headers
+            .get_all(ACCEPT)
+            .iter()
+            .filter_map(|value| value.to_str().ok());
+        let mut types = values
+            .flat_map(|value| value.split(','))
+            .filter_map(|item| item.split(';').next());
         let known = types.find_map(|name| match name.trim().to_ascii_lowercase().as_str() {
             "application/json" | "application/*" | "*/*" => Some(Self::Json),
             "text/markdown" => Some(Self::Markdown),
@@ -119,13 +143,26 @@ impl Format {
     }
 
     fn body(self, job: Job, document: Option<Value>) -> Result<Bytes, ApiError> {
-        let answer = job.result.clone().map(serde_json::from_value).transpose().map_err(ApiError::internal)?;
-        let document = document.map(serde_json::from_value).transpose().map_err(ApiError::internal)?;
+        let answer = job
+            .result
+            .clone()
+            .map(serde_json::from_value)
+            .transpose()
+            .map_err(ApiError::internal)?;
+        let document = document
+            .map(serde_json::from_value)
+            .transpose()
+            .map_err(ApiError::internal)?;
         let view = ResultView::new(job, answer, document);
         Ok(match self {
             Self::Json => {
-                let reply = ResultReply { success: true, data: view };
-                serde_json::to_vec(&reply).map_err(ApiError::internal)?.into()
+                let reply = ResultReply {
+                    success: true,
+                    data: view,
+                };
+                serde_json::to_vec(&reply)
+                    .map_err(ApiError::internal)?
+                    .into()
             }
             Self::Markdown => result_text::markdown(&view).into(),
             Self::Text => result_text::plain(&view).into(),
@@ -149,9 +186,15 @@ mod tests {
     fn accept_decides_when_the_query_does_not() {
         assert_eq!(accepted(None), Format::Json);
         assert_eq!(accepted(Some("*/*")), Format::Json);
-        assert_eq!(accepted(Some("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8")), Format::Json);
+        assert_eq!(
+            accepted(Some("text/html,application/xhtml+xml;q=0.9,*/*;q=0.8")),
+            Format::Json
+        );
         assert_eq!(accepted(Some("text/markdown")), Format::Markdown);
-        assert_eq!(accepted(Some("text/html, Text/Markdown;q=0.9, */*")), Format::Markdown);
+        assert_eq!(
+            accepted(Some("text/html, Text/Markdown;q=0.9, */*")),
+            Format::Markdown
+        );
         assert_eq!(accepted(Some("text/plain; charset=utf-8")), Format::Text);
     }
 
@@ -159,9 +202,21 @@ mod tests {
     fn the_query_wins() {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        assert_eq!(Format::choose(Some("md"), &headers).unwrap(), Format::Markdown);
-        assert_eq!(Format::choose(Some("text"), &headers).unwrap(), Format::Text);
-        assert_eq!(Format::choose(Some("json"), &headers).unwrap(), Format::Json);
-        assert!(matches!(Format::choose(Some("docx"), &headers), Err(ApiError::Validation(_))));
+        assert_eq!(
+            Format::choose(Some("md"), &headers).unwrap(),
+            Format::Markdown
+        );
+        assert_eq!(
+            Format::choose(Some("text"), &headers).unwrap(),
+            Format::Text
+        );
+        assert_eq!(
+            Format::choose(Some("json"), &headers).unwrap(),
+            Format::Json
+        );
+        assert!(matches!(
+            Format::choose(Some("docx"), &headers),
+            Err(ApiError::Validation(_))
+        ));
     }
 }

@@ -14,14 +14,21 @@ pub fn plain(result: &ResultView) -> String {
         out.push_str("\nSources:\n");
     }
     for citation in &result.citations {
-        line(&mut out, format_args!("{} \"{}\"", citation.marker, one_line(&citation.quote)));
+        line(
+            &mut out,
+            format_args!("{} \"{}\"", citation.marker, one_line(&citation.quote)),
+        );
     }
     out
 }
 
 /// Answer, sources and the text of the document.
 pub fn markdown(result: &ResultView) -> String {
-    let mut out = format!("# {}\n\n## Answer\n\n{}\n", escaped(&result.file_name), escaped(result.answer.trim_end()));
+    let mut out = format!(
+        "# {}\n\n## Answer\n\n{}\n",
+        escaped(&result.file_name),
+        escaped(result.answer.trim_end())
+    );
     sources(&mut out, &result.citations);
     if !result.notes.is_empty() {
         out.push_str("\n## Notes\n\n");
@@ -43,15 +50,37 @@ fn sources(out: &mut String, citations: &[CitationView]) {
         out.push_str("\n## Sources\n\n");
     }
     for citation in citations {
-        line(out, format_args!("- {} {}", escaped(&citation.marker), escaped(&one_line(&citation.quote))));
+        line(
+            out,
+            format_args!(
+                "- {} {}",
+                escaped(&citation.marker),
+                escaped(&one_line(&citation.quote))
+            ),
+        );
     }
 }
 
 fn columns(out: &mut String, table: &TableView) {
-    line(out, format_args!("\n## Table\n\n{} rows\n\n| column | kind | empty | distinct |\n|---|---|---|---|", table.rows));
+    line(
+        out,
+        format_args!(
+            "\n## Table\n\n{} rows\n\n| column | kind | empty | distinct |\n|---|---|---|---|",
+            table.rows
+        ),
+    );
     for column in &table.columns {
-        let (name, kind) = (escaped(&one_line(&column.name)), format!("{:?}", column.kind).to_lowercase());
-        line(out, format_args!("| {name} | {kind} | {} | {} |", column.nulls, column.distinct));
+        let (name, kind) = (
+            escaped(&one_line(&column.name)),
+            format!("{:?}", column.kind).to_lowercase(),
+        );
+        line(
+            out,
+            format_args!(
+                "| {name} | {kind} | {} | {} |",
+                column.nulls, column.distinct
+            ),
+        );
     }
 }
 
@@ -62,7 +91,10 @@ fn page_text(out: &mut String, page: &PageView) {
         return;
     }
     let fence = fence(text);
-    line(out, format_args!("\n## Page {}\n\n{fence}text\n{text}\n{fence}", page.number));
+    line(
+        out,
+        format_args!("\n## Page {}\n\n{fence}text\n{text}\n{fence}", page.number),
+    );
 }
 
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
@@ -71,7 +103,11 @@ fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
 
 /// A fence longer than any run of backticks in the text.
 fn fence(text: &str) -> String {
-    let longest = text.split(|c| c != '`').map(str::len).max().unwrap_or_default();
+    let longest = text
+        .split(|c| c != '`')
+        .map(str::len)
+        .max()
+        .unwrap_or_default();
     "`".repeat(longest.max(2) + 1)
 }
 
@@ -138,7 +174,10 @@ mod tests {
     #[test]
     fn plain_text_is_the_answer_and_its_sources() {
         let text = plain(&result("The total is 42. [p. 1]", "The total\nis 42."));
-        assert_eq!(text, "The total is 42. [p. 1]\n\nSources:\n[p. 1] \"The total is 42.\"\n");
+        assert_eq!(
+            text,
+            "The total is 42. [p. 1]\n\nSources:\n[p. 1] \"The total is 42.\"\n"
+        );
     }
 
     #[test]
@@ -171,7 +210,10 @@ mod tests {
     fn a_document_cannot_bring_in_markup() {
         let evil = "![x](http://evil/?leak) <img src=x> `code`\n````\n# heading";
         let text = markdown(&result(evil, evil));
-        assert!(text.contains("`````text\n![x]"), "the fence is longer than the page's own: {text}");
+        assert!(
+            text.contains("`````text\n![x]"),
+            "the fence is longer than the page's own: {text}"
+        );
         let answer = text.split("## Sources").next().unwrap();
         for (at, mark) in answer.match_indices(['[', ']', '<', '`', '!']) {
             assert!(answer[..at].ends_with('\\'), "{mark} at {at} of {answer}");

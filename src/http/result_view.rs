@@ -4,7 +4,9 @@
 
 use std::collections::BTreeMap;
 
-use quire_extract::{Column, Document, EmptyReason, ImageInfo, Line, MediaType, Page, Table, TextEngine, Warning};
+use quire_extract::{
+    Column, Document, EmptyReason, ImageInfo, Line, MediaType, Page, Table, TextEngine, Warning,
+};
 use quire_models::{Answer, Citation, Locator};
 use quire_store::Job;
 use serde::Serialize;
@@ -147,7 +149,11 @@ impl ResultView {
             media: job.media,
             answer: text,
             answered: answer.answered,
-            citations: answer.citations.into_iter().map(CitationView::from).collect(),
+            citations: answer
+                .citations
+                .into_iter()
+                .map(CitationView::from)
+                .collect(),
             engine: answer.engine,
             model: answer.model,
             notes: answer.notes,
@@ -167,21 +173,69 @@ impl From<Citation> for CitationView {
             Locator::Row { row } => (None, Some(row)),
             Locator::Image { .. } => (None, None),
         };
-        let Citation { marker, quote, start, score, .. } = citation;
-        Self { marker, page, row, quote, start, score }
+        let Citation {
+            marker,
+            quote,
+            start,
+            score,
+            ..
+        } = citation;
+        Self {
+            marker,
+            page,
+            row,
+            quote,
+            start,
+            score,
+        }
     }
 }
 
 impl From<Page> for PageView {
     fn from(page: Page) -> Self {
-        let Page { number, width, height, text, engine, score, confidence, lines, empty_reason } = page;
-        Self { number, text, engine, score, confidence, width, height, lines, empty_reason }
+        let Page {
+            number,
+            width,
+            height,
+            text,
+            engine,
+            score,
+            confidence,
+            lines,
+            empty_reason,
+        } = page;
+        Self {
+            number,
+            text,
+            engine,
+            score,
+            confidence,
+            width,
+            height,
+            lines,
+            empty_reason,
+        }
     }
 }
 
 impl From<Table> for TableView {
     fn from(table: Table) -> Self {
-        let Table { encoding, delimiter, has_header, rows, ragged_rows, columns, .. } = table;
-        Self { encoding, delimiter, has_header, rows, ragged_rows, columns }
+        let Table {
+            encoding,
+            delimiter,
+            has_header,
+            rows,
+            ragged_rows,
+            columns,
+            ..
+        } = table;
+        Self {
+            encoding,
+            delimiter,
+            has_header,
+            rows,
+            ragged_rows,
+            columns,
+        }
     }
 }

@@ -109,7 +109,8 @@ pub struct UploadedJob {
     ))]
 pub async fn upload(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
     let limit = state.config.max_upload_bytes;
-    if announced_length(&request).is_some_and(|length| length > limit.saturating_add(FORM_OVERHEAD)) {
+    if announced_length(&request).is_some_and(|length| length > limit.saturating_add(FORM_OVERHEAD))
+    {
         return Err(ApiError::TooLarge { limit });
     }
     if state.shutdown.is_cancelled() {
@@ -129,11 +130,20 @@ pub async fn upload(State(state): State<AppState>, request: Request) -> Result<R
 }
 
 fn announced_length(request: &Request) -> Option<u64> {
-    request.headers().get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+    request
+        .headers()
+        .get(CONTENT_LENGTH)?
+        .to_str()
+        .ok()?
+        .parse()
+        .ok()
 }
 
 fn new_upload(form: UploadForm, key: Option<String>) -> NewUpload {
-    let idempotency = key.map(|key| Idempotency { key, request_hash: request_hash(&form) });
+    let idempotency = key.map(|key| Idempotency {
+        key,
+        request_hash: request_hash(&form),
+    });
     NewUpload {
         owner: Owner::LOCAL,
         file: form.file,
@@ -150,7 +160,10 @@ fn new_upload(form: UploadForm, key: Option<String>) -> NewUpload {
 /// Hash of everything the client asked for. The schedule counts as it was given, so that an upload repeated after its
 /// time has come is still the same upload.
 fn request_hash(form: &UploadForm) -> [u8; 32] {
-    let scheduled_at = form.scheduled_at.map(|at| at.to_rfc3339()).unwrap_or_default();
+    let scheduled_at = form
+        .scheduled_at
+        .map(|at| at.to_rfc3339())
+        .unwrap_or_default();
     let priority = form.priority.to_string();
     let mut hash = Sha256::new();
     for part in [
@@ -171,7 +184,10 @@ fn request_hash(form: &UploadForm) -> [u8; 32] {
 fn reply(state: &AppState, job: &Job, replayed: bool) -> Result<Response, ApiError> {
     let guard = state.hold.begin(job.id);
     let body = serde_json::to_vec(&UploadReply::new(job)).map_err(ApiError::internal)?;
-    let mut response = Response::new(Body::new(Guarded { body: Full::from(body), _guard: guard }));
+    let mut response = Response::new(Body::new(Guarded {
+        body: Full::from(body),
+        _guard: guard,
+    }));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     headers.insert(LOCATION, text(&format!("/api/jobs/{}", job.id))?);
@@ -188,9 +204,16 @@ fn text(value: &str) -> Result<HeaderValue, ApiError> {
 
 impl UploadReply {
     fn new(job: &Job) -> Self {
-        let data =
-            UploadedJob { job_id: job.id.to_string(), status: "pending", progress: 0, message: "File uploaded successfully" };
-        Self { success: true, data }
+        let data = UploadedJob {
+            job_id: job.id.to_string(),
+            status: "pending",
+            progress: 0,
+            message: "File uploaded successfully",
+        };
+        Self {
+            success: true,
+            data,
+        }
     }
 }
 
@@ -230,7 +253,10 @@ mod tests {
 
     fn form() -> UploadForm {
         UploadForm {
-            file: StoredFile { sha256: [7; 32], bytes: 3 },
+            file: StoredFile {
+                sha256: [7; 32],
+                bytes: 3,
+            },
             file_name: "a.csv".into(),
             media: MediaType::Csv,
             prompt: "why?".into(),
@@ -241,9 +267,18 @@ mod tests {
 
     #[test]
     fn the_reply_is_that_of_the_contract_byte_for_byte() {
-        let data = UploadedJob { job_id: "unique-job-id".into(), status: "pending", progress: 0, message: "File uploaded successfully" };
+        let data = UploadedJob {
+            job_id: "unique-job-id".into(),
+            status: "pending",
+            progress: 0,
+            message: "File uploaded successfully",
+        };
         assert_eq!(
-            serde_json::to_string(&UploadReply { success: true, data }).unwrap(),
+            serde_json::to_string(&UploadReply {
+                success: true,
+                data
+            })
+            .unwrap(),
             r#"{"success":true,"data":{"job_id":"unique-job-id","status":"pending","progress":0,"message":"File uploaded successfully"}}"#
         );
     }
@@ -271,7 +306,16 @@ mod tests {
     #[test]
     fn a_time_that_has_passed_means_now() {
         let hour = chrono::TimeDelta::hours(1);
-        let at = |at| new_upload(UploadForm { scheduled_at: Some(at), ..form() }, None).scheduled_at;
+        let at = |at| {
+            new_upload(
+                UploadForm {
+                    scheduled_at: Some(at),
+                    ..form()
+                },
+                None,
+            )
+            .scheduled_at
+        };
         assert_eq!(at(clock::now() - hour), None);
         let later = clock::now() + hour;
         assert_eq!(at(later), Some(later));
@@ -279,7 +323,12 @@ mod tests {
 
     #[test]
     fn a_length_is_read_from_the_header_only() {
-        let request = |value: &str| Request::builder().header(CONTENT_LENGTH, value).body(Body::empty()).unwrap();
+        let request = |value: &str| {
+            Request::builder()
+                .header(CONTENT_LENGTH, value)
+                .body(Body::empty())
+                .unwrap()
+        };
         assert_eq!(announced_length(&request("12")), Some(12));
         assert_eq!(announced_length(&request("many")), None);
     }

@@ -32,7 +32,11 @@ fn shortened(name: &str) -> String {
         return name.to_owned();
     }
     let extension = name.rfind('.').map_or("", |dot| &name[dot..]);
-    let extension = if extension.len() <= MAX_EXTENSION { extension } else { "" };
+    let extension = if extension.len() <= MAX_EXTENSION {
+        extension
+    } else {
+        ""
+    };
     let stem = &name[..name.floor_char_boundary(MAX_BYTES - extension.len())];
     format!("{}{extension}", stem.trim_end())
 }
@@ -45,7 +49,15 @@ mod tests {
 
     #[test]
     fn ordinary_names_stay() {
-        for name in ["report.pdf", "Übersicht 2024.csv", "数据.png", "a b (1).tiff", ".hidden", "no-extension", "👨\u{200D}👩.png"] {
+        for name in [
+            "report.pdf",
+            "Übersicht 2024.csv",
+            "数据.png",
+            "a b (1).tiff",
+            ".hidden",
+            "no-extension",
+            "👨\u{200D}👩.png",
+        ] {
             assert_eq!(clean(name), name);
         }
     }

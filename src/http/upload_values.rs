@@ -46,7 +46,11 @@ pub fn priority(text: Option<Text>) -> Result<i32, FieldError> {
     };
     if !PRIORITIES.contains(&priority) {
         let (low, high) = PRIORITIES.into_inner();
-        return Err(FieldError::new("priority", "out_of_range", format!("is not between {low} and {high}")));
+        return Err(FieldError::new(
+            "priority",
+            "out_of_range",
+            format!("is not between {low} and {high}"),
+        ));
     }
     Ok(priority)
 }
@@ -74,14 +78,26 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, FieldError
         return Ok(None);
     };
     if values.next().is_some() {
-        return Err(FieldError::new(FIELD, "duplicate", "is given more than once"));
+        return Err(FieldError::new(
+            FIELD,
+            "duplicate",
+            "is given more than once",
+        ));
     }
     let visible = value.as_bytes().iter().all(u8::is_ascii_graphic);
     let Some(key) = value.to_str().ok().filter(|key| visible && !key.is_empty()) else {
-        return Err(FieldError::new(FIELD, "invalid_character", "is not made of visible ASCII characters"));
+        return Err(FieldError::new(
+            FIELD,
+            "invalid_character",
+            "is not made of visible ASCII characters",
+        ));
     };
     if key.len() > MAX_KEY {
-        return Err(FieldError::new(FIELD, "too_long", format!("is longer than {MAX_KEY} characters")));
+        return Err(FieldError::new(
+            FIELD,
+            "too_long",
+            format!("is longer than {MAX_KEY} characters"),
+        ));
     }
     Ok(Some(key.to_owned()))
 }
@@ -97,7 +113,11 @@ fn decoded(field: &'static str, text: Option<Text>) -> Result<Option<String>, Fi
     let bytes = match text {
         None => return Ok(None),
         Some(Text::TooLong(limit)) => {
-            return Err(FieldError::new(field, "too_long", format!("is longer than {limit} bytes")));
+            return Err(FieldError::new(
+                field,
+                "too_long",
+                format!("is longer than {limit} bytes"),
+            ));
         }
         Some(Text::Whole(bytes)) => bytes,
     };
@@ -106,7 +126,11 @@ fn decoded(field: &'static str, text: Option<Text>) -> Result<Option<String>, Fi
     };
     // Postgres text cannot hold it.
     if text.contains('\0') {
-        return Err(FieldError::new(field, "invalid_character", "contains a NUL character"));
+        return Err(FieldError::new(
+            field,
+            "invalid_character",
+            "contains a NUL character",
+        ));
     }
     Ok(Some(text))
 }
@@ -134,17 +158,36 @@ mod tests {
             assert_eq!(code(prompt(missing)), "required");
         }
         assert_eq!(code(prompt(Some(Text::TooLong(MAX_PROMPT)))), "too_long");
-        assert_eq!(code(prompt(Some(Text::Whole(b"caf\xe9".to_vec())))), "invalid_utf8");
+        assert_eq!(
+            code(prompt(Some(Text::Whole(b"caf\xe9".to_vec())))),
+            "invalid_utf8"
+        );
         assert_eq!(code(prompt(whole("a\0b"))), "invalid_character");
     }
 
     #[test]
     fn priorities() {
-        for (text, expected) in [("0", 0), ("-100", -100), ("100", 100), (" 7 ", 7), ("+5", 5), ("", 0)] {
+        for (text, expected) in [
+            ("0", 0),
+            ("-100", -100),
+            ("100", 100),
+            (" 7 ", 7),
+            ("+5", 5),
+            ("", 0),
+        ] {
             assert_eq!(priority(whole(text)).unwrap(), expected, "{text:?}");
         }
         assert_eq!(priority(None).unwrap(), 0);
-        for text in ["1.5", "high", "1e2", "NaN", "undefined", "null", "0x10", "99999999999"] {
+        for text in [
+            "1.5",
+            "high",
+            "1e2",
+            "NaN",
+            "undefined",
+            "null",
+            "0x10",
+            "99999999999",
+        ] {
             assert_eq!(code(priority(whole(text))), "invalid", "{text:?}");
         }
         for text in ["101", "-101", "2147483647"] {
@@ -156,9 +199,17 @@ mod tests {
     fn times_need_an_offset() {
         assert_eq!(scheduled_at(None).unwrap(), None);
         assert_eq!(scheduled_at(whole("")).unwrap(), None);
-        let noon = scheduled_at(whole("2030-01-01T14:00:00.000+02:00")).unwrap().unwrap();
+        let noon = scheduled_at(whole("2030-01-01T14:00:00.000+02:00"))
+            .unwrap()
+            .unwrap();
         assert_eq!(noon.to_rfc3339(), "2030-01-01T12:00:00+00:00");
-        for text in ["2030-01-01T14:00:00", "2030-01-01", "tomorrow", "1893456000", "2030-02-30T00:00:00Z"] {
+        for text in [
+            "2030-01-01T14:00:00",
+            "2030-01-01",
+            "tomorrow",
+            "1893456000",
+            "2030-02-30T00:00:00Z",
+        ] {
             assert_eq!(code(scheduled_at(whole(text))), "invalid", "{text:?}");
         }
     }
@@ -167,11 +218,17 @@ mod tests {
     fn keys_are_visible_ascii() {
         let with = |value: &[u8]| {
             let mut headers = HeaderMap::new();
-            headers.insert(IDEMPOTENCY_KEY, http::HeaderValue::from_bytes(value).unwrap());
+            headers.insert(
+                IDEMPOTENCY_KEY,
+                http::HeaderValue::from_bytes(value).unwrap(),
+            );
             idempotency_key(&headers)
         };
         assert_eq!(idempotency_key(&HeaderMap::new()).unwrap(), None);
-        assert_eq!(with(b"8e03978e-40d5").unwrap().as_deref(), Some("8e03978e-40d5"));
+        assert_eq!(
+            with(b"8e03978e-40d5").unwrap().as_deref(),
+            Some("8e03978e-40d5")
+        );
         assert_eq!(with(&[b'k'; 255]).unwrap().unwrap().len(), 255);
         assert_eq!(code(with(&[b'k'; 256])), "too_long");
         for value in [&b""[..], b"two words", b"tab\there", b"caf\xc3\xa9"] {

@@ -25,7 +25,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
 
 /// The listeners and connections of this process.
-pub struct Http {
+pub(super) struct Http {
     addresses: Vec<SocketAddr>,
     /// Cancelled when the stop begins: readiness turns false, sockets close.
     shutdown: CancellationToken,
@@ -34,7 +34,7 @@ pub struct Http {
 
 impl Http {
     /// Accepts on every listener and serves `app`.
-    pub fn serve(listeners: Vec<TcpListener>, app: Router, shutdown: CancellationToken) -> Self {
+    pub(super) fn serve(listeners: Vec<TcpListener>, app: Router, shutdown: CancellationToken) -> Self {
         let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
         let accepting =
             listeners.into_iter().map(|listener| tokio::spawn(accept(listener, app.clone(), shutdown.clone()))).collect();
@@ -42,17 +42,17 @@ impl Http {
     }
 
     /// Where it listens.
-    pub fn addresses(&self) -> &[SocketAddr] {
+    pub(super) fn addresses(&self) -> &[SocketAddr] {
         &self.addresses
     }
 
     /// Accepts no further connection; sockets are told to reconnect elsewhere.
-    pub fn refuse_new(&self) {
+    pub(super) fn refuse_new(&self) {
         self.shutdown.cancel();
     }
 
     /// Waits for open requests, for a while.
-    pub async fn stop(self) {
+    pub(super) async fn stop(self) {
         self.shutdown.cancel();
         for loops in self.accepting {
             let Ok(connections) = loops.await else { continue };

@@ -46,7 +46,8 @@ pub(crate) struct Attempt {
     pub(crate) job: JobId,
     pub(crate) owner: Owner,
     pub(crate) job_created_at: DateTime<Utc>,
-    pub(crate) attempt_id: Uuid,
+    /// The `attempt_id` that every write carries.
+    pub(crate) fence: Uuid,
     pub(crate) epoch: i32,
     /// Tripped when somebody else owns the job.
     pub(crate) lost: CancellationToken,
@@ -84,7 +85,7 @@ impl Attempts {
             job: granted.job,
             owner: granted.owner,
             job_created_at: granted.job_created_at,
-            attempt_id: granted.attempt_id,
+            fence: granted.attempt_id,
             epoch: granted.epoch,
             lost,
             lane: Mutex::new(Lane::new(granted.progress)),
@@ -148,7 +149,7 @@ impl Attempt {
     /// The database has refused its fence: somebody else owns the job.
     pub(crate) fn lose(&self) {
         if let Some(registry) = self.registry.upgrade() {
-            registry.fence(self.job, self.attempt_id);
+            registry.fence(self.job, self.fence);
         }
         self.lost.cancel();
     }
@@ -164,7 +165,7 @@ impl Attempt {
 
     fn forget(&self) {
         if let Some(registry) = self.registry.upgrade() {
-            registry.take(self.job, self.attempt_id);
+            registry.take(self.job, self.fence);
         }
     }
 }
@@ -198,9 +199,9 @@ mod tests {
         let job = JobId::generate();
         let first = attempts.begin(granted(job), "w");
         let second = attempts.begin(granted(job), "w");
-        attempts.fence(job, first.attempt_id);
+        attempts.fence(job, first.fence);
         assert!(!second.is_over() && ended.try_recv().is_err());
-        attempts.fence(job, second.attempt_id);
+        attempts.fence(job, second.fence);
         assert!(second.is_over());
         assert_eq!(ended.try_recv().unwrap(), job);
     }
@@ -214,7 +215,7 @@ mod tests {
         drop(first);
         assert_eq!(
             attempts.of_worker("w"),
-            HashMap::from([(job, second.attempt_id)])
+            HashMap::from([(job, second.fence)])
         );
         drop(second);
         assert!(attempts.of_worker("w").is_empty());

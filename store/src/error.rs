@@ -3,7 +3,7 @@
 //! The one distinction that callers act on is [`StoreError::is_unavailable`]: the database is away or has no connection to spare
 //! (answer 503, try again), against everything else, which is a bug or a damaged row (answer 500, page someone).
 
-use std::io;
+use std::{borrow::Cow, fmt, io};
 
 /// A failed call into the store. Absence is never an error: that is `None`, `false` or an outcome.
 #[derive(Debug, thiserror::Error)]
@@ -51,7 +51,7 @@ impl StoreError {
         matches!(self, Self::Unavailable(_))
     }
 
-    pub(crate) fn damaged(what: &'static str, reason: impl ToString) -> Self {
+    pub(crate) fn damaged(what: &'static str, reason: &impl fmt::Display) -> Self {
         Self::Damaged {
             what,
             reason: reason.to_string(),
@@ -97,6 +97,11 @@ fn is_away(error: &sqlx::Error) -> bool {
         sqlx::Error::Database(database) => database.code().is_some_and(|code| is_transient(&code)),
         _ => false,
     }
+}
+
+/// The SQLSTATE of an error that the server reported.
+pub(crate) fn sql_state(error: &sqlx::Error) -> Option<Cow<'_, str>> {
+    error.as_database_error()?.code()
 }
 
 /// SQLSTATE classes and codes that time heals: connection trouble (08), resources (53), operator intervention (57, which covers

@@ -96,7 +96,7 @@ fn task(entry: &Entry) -> Result<PgTask, StoreError> {
         ticket: entry.ticket,
     };
     let bytes =
-        serde_json::to_vec(&payload).map_err(|error| StoreError::damaged("ticket", error))?;
+        serde_json::to_vec(&payload).map_err(|error| StoreError::damaged("ticket", &error))?;
     // The same 128 bits as a ULID, because apalis reads its ids back as such; and as the unique key, to find the entry by.
     let id = Ulid::from(entry.ticket.as_u128()).to_string();
     Ok(TaskBuilder::new(bytes)
@@ -122,7 +122,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_priority_survives_the_trip_through_apalis(priority: i32) {
-            prop_assert_eq!(as_apalis(priority) as i32, priority);
+            prop_assert_eq!(as_apalis(priority) as u32, priority.cast_unsigned());
         }
 
         #[test]

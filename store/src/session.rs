@@ -23,7 +23,7 @@ const IDLE_IN_TRANSACTION_TIMEOUT: &str = "10s";
 /// Longest time without an acknowledgement of sent bytes before a partitioned peer counts as gone (ignored on unix sockets).
 const TCP_USER_TIMEOUT: &str = "5s";
 /// An idle connection is closed after this, so that a burst does not hold server memory for ever.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+const IDLE_TIMEOUT: Duration = Duration::from_mins(5);
 
 /// The options of every session of this process.
 pub(crate) fn options(store: &StoreOptions) -> Result<PgConnectOptions, StoreError> {

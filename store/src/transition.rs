@@ -63,16 +63,16 @@ pub struct IllegalTransition {
 pub const fn next(from: JobState, transition: Transition) -> Result<JobState, IllegalTransition> {
     use JobState::{Cancelled, Completed, Dead, Failed, Queued, Running, Scheduled, Streaming};
     Ok(match (from, transition) {
-        (Scheduled, Transition::Promote) => Queued,
+        (Scheduled, Transition::Promote)
+        | (Running | Streaming, Transition::NextStage | Transition::Requeue)
+        | (Failed | Cancelled | Dead, Transition::Retry) => Queued,
         (Queued, Transition::Claim) => Running,
         (Running | Streaming, Transition::Stream) => Streaming,
-        (Running | Streaming, Transition::NextStage | Transition::Requeue) => Queued,
         (Running | Streaming, Transition::Complete) => Completed,
         (Running | Streaming, Transition::Fail) => Failed,
         (Running | Streaming, Transition::RetryLater) => Scheduled,
         (Running | Streaming, Transition::GiveUp) => Dead,
         (Queued | Scheduled | Running | Streaming, Transition::Cancel) => Cancelled,
-        (Failed | Cancelled | Dead, Transition::Retry) => Queued,
         _ => return Err(IllegalTransition { from, transition }),
     })
 }

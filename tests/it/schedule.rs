@@ -41,8 +41,6 @@ async fn the_higher_priority_goes_first() {
     for (name, priority) in [("low.csv", "-5"), ("normal.csv", "0"), ("high.csv", "9")] {
         ids.push(Upload::new(name, fixtures::csv(), "How many rows?").text("priority", priority).accepted(&app).await);
     }
-    let mut options = crate::support::app::TestOptions { role: quire::serve::Role::Worker, ..Default::default() };
-    options.workers = 1;
     let worker = app.second(quire::serve::Role::Worker).await;
     for id in &ids {
         app.answer(id).await;

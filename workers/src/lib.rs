@@ -70,8 +70,8 @@ pub struct Workers {
     context: Arc<Context>,
     /// Ends the intake of new tickets.
     intake: CancellationToken,
-    /// The apalis monitor; ends after `intake` once no handler is left.
-    monitor: JoinHandle<()>,
+    /// The apalis workers; end after `intake` once no handler is left.
+    queues: JoinHandle<()>,
     /// Reaper and housekeeping.
     maintenance: Maintenance,
     /// The registration of this process: its lock tells other processes that this one lives.
@@ -96,9 +96,9 @@ impl Workers {
         });
         let intake = CancellationToken::new();
         let maintenance = Maintenance::start(&context);
-        let monitor = tokio::spawn(queues::run(Arc::clone(&context), config, intake.clone()));
+        let queues = tokio::spawn(queues::run(Arc::clone(&context), config, intake.clone()));
         tracing::info!(worker.name = context.worker, "workers take jobs");
-        Ok(Self { context, intake, monitor, maintenance, worker })
+        Ok(Self { context, intake, queues, maintenance, worker })
     }
 
     /// What runs now.
@@ -113,17 +113,17 @@ impl Workers {
     /// Takes no more jobs, lets the running ones finish for `grace`, then hands the rest back to the queue.
     pub async fn stop(self, grace: Duration) {
         self.intake.cancel();
-        let mut monitor = self.monitor;
-        let ended = match tokio::time::timeout(grace, &mut monitor).await {
+        let mut queues = self.queues;
+        let ended = match tokio::time::timeout(grace, &mut queues).await {
             Ok(ended) => ended,
             Err(_) => {
                 tracing::info!(jobs.running = self.context.running.len(), "running jobs go back to the queue");
                 self.context.running.hand_back_all();
-                monitor.await
+                queues.await
             }
         };
         if let Err(error) = ended {
-            tracing::error!(%error, "the worker monitor panicked");
+            tracing::error!(%error, "the queue workers panicked");
         }
         self.context.attempts.close();
         self.context.attempts.wait().await;

@@ -4,7 +4,10 @@
 //! (`research/queue.md`, findings 5 and 6). One ticket is fetched at a time, because heartbeats stop while fetched
 //! tickets wait (finding 1). A worker's name is never used twice (finding 2).
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use apalis::prelude::*;
 use apalis_postgres::{Config, PostgresStorage};
@@ -20,57 +23,56 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 const HEARTBEAT: Duration = Duration::from_secs(5);
 /// With `HEARTBEAT`, apalis hands tickets of a silent worker on after 30 s; the store's reaper is much faster.
 const MISSED_HEARTBEATS: usize = 6;
-/// Longest pause before a failed worker is started again.
-const MAX_RESTART_DELAY: Duration = Duration::from_secs(5);
+/// Pause before a failed worker is started again: the first, doubled up to the last while it keeps failing.
+const RESTART_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
 
 /// Runs the workers of every queue until `intake` is cancelled and the last handler has returned.
 pub(crate) async fn run(context: Arc<Context>, config: WorkerConfig, intake: CancellationToken) {
-    let mut restarts: u32 = 0;
+    tokio::join!(
+        keep_running(&context, QUEUE_EXTRACT, config.extract_slots, &intake),
+        keep_running(&context, QUEUE_ANSWER, config.answer_slots, &intake),
+    );
+}
+
+/// Starts the worker of `queue` again whenever it fails, as each does when the database goes away (finding 15). Not with apalis'
+/// monitor: that restarts without a pause, or waits for its stop signal although its workers are dead.
+async fn keep_running(context: &Arc<Context>, queue: &'static str, slots: usize, intake: &CancellationToken) {
+    let (first, last) = RESTART_PAUSE;
+    let mut pause = first;
     while !intake.is_cancelled() {
-        let monitor = monitor(&context, &config);
-        let stop = intake.clone();
-        let ended = monitor
-            .run_with_signal(async move {
-                stop.cancelled().await;
-                Ok(())
-            })
-            .await;
-        if let Err(error) = ended {
-            tracing::warn!(%error, "queue workers ended and are started again");
-        }
-        restarts += 1;
-        let delay = MAX_RESTART_DELAY.min(Duration::from_millis(100) * 2_u32.saturating_pow(restarts.min(6)));
-        tokio::select! {
-            () = intake.cancelled() => {}
-            () = tokio::time::sleep(delay) => {}
-        }
+        let started = Instant::now();
+        let Err(error) = run_worker(Arc::clone(context), queue, slots, intake.clone()).await else {
+            continue;
+        };
+        pause = if started.elapsed() > last { first } else { last.min(pause * 2) };
+        tracing::warn!(queue, %error, "queue worker failed and is started again");
+        // The token's end needs no handling: the loop looks at it.
+        let _ = tokio::time::timeout(pause, intake.cancelled()).await;
     }
 }
 
-fn monitor(context: &Arc<Context>, config: &WorkerConfig) -> Monitor {
-    [(QUEUE_EXTRACT, config.extract_slots), (QUEUE_ANSWER, config.answer_slots)]
-        .into_iter()
-        .fold(Monitor::new(), |monitor, (queue, slots)| register(monitor, Arc::clone(context), queue, slots))
-}
-
-fn register(monitor: Monitor, context: Arc<Context>, queue: &'static str, slots: usize) -> Monitor {
-    monitor.register(move |_| {
-        let backend = PostgresStorage::<Ticket>::new(context.store.pool())
-            .with_config(
-                Config::default()
-                    .queue(queue)
-                    .batch_size(1)
-                    .heartbeat_interval(HEARTBEAT)
-                    .missed_heartbeats(MISSED_HEARTBEATS),
-            )
-            .with_pubsub()
-            .poll_with_interval(POLL_INTERVAL);
-        WorkerBuilder::new(format!("{}{queue}/{}", context.apalis_prefix, Ulid::generate()))
-            .backend(backend)
-            .concurrency(slots)
-            .data(Arc::clone(&context))
-            .build(handle)
-    })
+async fn run_worker(context: Arc<Context>, queue: &'static str, slots: usize, intake: CancellationToken) -> Result<(), WorkerError> {
+    let backend = PostgresStorage::<Ticket>::new(context.store.pool())
+        .with_config(
+            Config::default()
+                .queue(queue)
+                .batch_size(1)
+                .heartbeat_interval(HEARTBEAT)
+                .missed_heartbeats(MISSED_HEARTBEATS),
+        )
+        .with_pubsub()
+        .poll_with_interval(POLL_INTERVAL);
+    let worker = WorkerBuilder::new(format!("{}{queue}/{}", context.apalis_prefix, Ulid::generate()))
+        .backend(backend)
+        .concurrency(slots)
+        .data(context)
+        .build(handle);
+    worker
+        .run_until(async move {
+            intake.cancelled().await;
+            Ok::<(), WorkerError>(())
+        })
+        .await
 }
 
 async fn handle(ticket: Ticket, context: Data<Arc<Context>>) -> Result<(), BoxDynError> {

@@ -29,11 +29,13 @@ pub(super) struct Span {
     pub(super) sentences: Range<usize>,
 }
 
-/// The sentence with its context, in document order.
-pub(super) fn with_context(corpus: &Corpus<'_>, at: usize) -> Vec<Span> {
+/// The sentence with its context, in document order, with `neighbours`, without what is `shown` already.
+pub(super) fn with_context(corpus: &Corpus<'_>, at: usize, neighbours: &[usize], shown: &[usize]) -> Vec<Span> {
     let mut wanted = vec![at];
+    wanted.extend(neighbours);
     wanted.extend(before(corpus, at));
     wanted.extend(after(corpus, at));
+    wanted.retain(|other| !shown.contains(other));
     wanted.sort_unstable();
     wanted.dedup();
     spans(corpus, &wanted)
@@ -88,6 +90,9 @@ fn before(corpus: &Corpus<'_>, at: usize) -> Option<usize> {
 
 /// The line ending in a colon that opens the list of which this sentence is an item.
 fn introduction(corpus: &Corpus<'_>, at: usize) -> Option<usize> {
+    if at > 0 && corpus.sentences[at - 1].passage == corpus.sentences[at].passage {
+        return None;
+    }
     let mut item = at;
     for _ in 0..MAX_ITEMS_UP {
         if !is_item(corpus, item) {
@@ -196,7 +201,7 @@ mod tests {
         let at = (0..corpus.sentences.len())
             .find(|at| corpus.text(*at).contains(needle))
             .unwrap();
-        with_context(&corpus, at)
+        with_context(&corpus, at, &[], &[])
             .into_iter()
             .map(|span| passages[span.passage].text[span.range].to_owned())
             .collect()

@@ -152,8 +152,20 @@ fn shape(text: &str, kind: PassageKind) -> Shape {
         PassageKind::Heading if text.ends_with('?') => Shape::Question,
         PassageKind::Heading => Shape::Heading,
         PassageKind::Prose if text.ends_with('?') => Shape::Question,
+        PassageKind::Prose if is_inline_heading(text) => Shape::Heading,
         PassageKind::Prose => Shape::Prose,
     }
+}
+
+/// The `7. Disclaimer of Warranty.` that opens a paragraph on the same line.
+fn is_inline_heading(text: &str) -> bool {
+    const MAX_WORDS: usize = 10;
+    let mut words = text.split_whitespace();
+    let number = words.next().and_then(|word| word.strip_suffix('.'));
+    let numbered = number.is_some_and(|number| number.chars().all(|c| c.is_ascii_digit() || c == '.') && !number.is_empty());
+    let mut long = words.filter(|word| word.chars().count() > 3).peekable();
+    let titled = long.peek().is_some() && long.all(|word| word.starts_with(char::is_uppercase));
+    numbered && titled && text.split_whitespace().count() <= MAX_WORDS
 }
 
 /// The lines of a text that are not blank, trimmed.

@@ -54,7 +54,7 @@ pub(super) fn focus(corpus: &Corpus<'_>, prompt: &Prompt) -> Option<Query> {
     if words.is_empty() {
         return None;
     }
-    let query = Query::of_words(&words.join(" "), &words, None, corpus);
+    let query = Query::of_words(&words.join(" "), &words, corpus);
     let known = bm25::score(corpus, &query)
         .iter()
         .any(|lexical| lexical.coverage >= MIN_COVERAGE);
@@ -90,7 +90,7 @@ pub(super) fn answer(
     for hit in hits {
         if !shown.contains(&hit.sentence) {
             reply.paragraph();
-            show(corpus, &hit, "", &mut shown, reply);
+            show(corpus, &hit, &[], "", &mut shown, reply);
         }
     }
 }

@@ -13,8 +13,6 @@ const WINDOW: f32 = 0.2;
 const LEXICAL: f32 = 0.3;
 /// Weight of the share of the prompt's words that are there at all.
 const COVERAGE: f32 = 0.1;
-/// Bonus for holding the kind of thing that was asked for.
-const ANSWER_TYPE: f32 = 0.1;
 /// A shorter sentence seldom says anything by itself.
 const MIN_WORDS: usize = 4;
 
@@ -26,7 +24,8 @@ pub(super) struct Signals {
     pub(super) coverage: f32,
     /// Cosine of the sentence and of its window to the prompt.
     pub(super) cosine: Option<(f32, f32)>,
-    pub(super) fits_answer_type: bool,
+    /// What its form adds, see `fit`.
+    pub(super) bonus: f32,
     pub(super) shape: Shape,
     pub(super) words: usize,
 }
@@ -38,12 +37,7 @@ pub(super) fn fuse(signals: &Signals) -> f32 {
         Some((own, window)) => COSINE * own.max(0.0) + WINDOW * window.max(0.0) + words,
         None => words / (LEXICAL + COVERAGE),
     };
-    let bonus = if signals.fits_answer_type {
-        ANSWER_TYPE
-    } else {
-        0.0
-    };
-    base + bonus - penalty(signals)
+    base + signals.bonus - penalty(signals)
 }
 
 /// What a shape costs: a heading or a question repeats the prompt's words without answering it.
@@ -70,7 +64,7 @@ mod tests {
         lexical: 0.5,
         coverage: 0.5,
         cosine: None,
-        fits_answer_type: false,
+        bonus: 0.0,
         shape: Shape::Prose,
         words: 12,
     };
@@ -86,7 +80,7 @@ mod tests {
         );
         assert!(
             fuse(&Signals {
-                fits_answer_type: true,
+                bonus: 0.1,
                 ..PLAIN
             }) > base
         );

@@ -161,8 +161,8 @@ fn cannot_do(prompt: &Prompt) -> Option<&'static str> {
 }
 
 fn keywords(prompt: &Prompt) -> Option<usize> {
-    const WORDS: &str = "keyword schlagwort schlagworter stichwort stichworter schlusselwort schlusselworter \
-        hashtag";
+    const WORDS: &str = "keywords schlagwort schlagworter stichwort stichworter schlusselwort schlusselworter \
+        hashtags";
     const PHRASES: &str = "key words|key terms|main topics|list topics|list the topics|mots cles|palabras clave|\
         tags for";
     const COUNTED: &str = "keyword key schlagw stichw schlussel topic main mots palabras tags hashtag";

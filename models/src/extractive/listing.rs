@@ -205,7 +205,7 @@ pub(super) fn fitting(corpus: &Corpus<'_>, ranking: &Ranking, reply: &mut Reply<
     for hit in &hits {
         if !shown.contains(&hit.sentence) {
             let lead = if reply.is_empty() { "- " } else { "\n- " };
-            show(corpus, hit, lead, &mut shown, reply);
+            show(corpus, hit, &[], lead, &mut shown, reply);
         }
     }
 }

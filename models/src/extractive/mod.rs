@@ -15,6 +15,7 @@ mod corpus;
 mod counting;
 mod display;
 mod evidence;
+mod fit;
 mod focus;
 mod fold;
 mod fuse;
@@ -190,7 +191,7 @@ impl Task<'_> {
             return self.summarise(Length::Usual, reply);
         }
         let ranking = self.rank(&query, reply)?;
-        question::answer(self.corpus, &ranking, reply);
+        question::answer(self.corpus, &query, &ranking, reply);
         Ok(true)
     }
 

@@ -6,6 +6,7 @@
 
 use super::answer_type::AnswerType;
 use super::corpus::Corpus;
+use super::fit::wants_definition;
 use super::language::Language;
 use super::lexicon::{Lexicon, TermId};
 use super::prompt::Prompt;
@@ -28,7 +29,7 @@ const SOFT: &str = "year date day time name number amount many much percent perc
     often wide deep large total address location list extract main mention talk discuss related \
     concerning regard purpose meant jahr datum viel viele lang hoch annee nombre ano fecha \
     numero get do happening someone anyone somebody something anything come comes came go goes went gets got take takes took apply applies \
-    should recommended best work works start try \
+    email mail phone telephone website url link contact should recommended best work works start try \
     gilt gelten kommt macht";
 
 /// What to look for.
@@ -37,6 +38,8 @@ pub(super) struct Query {
     pub(super) text: String,
     pub(super) concepts: Vec<Concept>,
     pub(super) answer_type: Option<AnswerType>,
+    /// Whether the prompt asks what something is.
+    pub(super) wants_definition: bool,
 }
 
 /// One word of the prompt and everything in the document that may stand for it.
@@ -54,25 +57,25 @@ impl Concept {
     pub(super) fn is_hard(&self) -> bool {
         self.weight > SOFT_WEIGHT
     }
+
+    /// Whether a stem is the concept's own word and no synonym.
+    pub(super) fn is_named_by(&self, term: TermId) -> bool {
+        self.terms.first().is_some_and(|(own, weight)| *own == term && *weight >= 1.0)
+    }
 }
 
 impl Query {
     pub(super) fn new(text: &str, prompt: &Prompt, corpus: &Corpus<'_>) -> Self {
-        Self::of_words(
-            text,
-            &subject_words(prompt, &corpus.lexicon),
-            AnswerType::of(prompt),
-            corpus,
-        )
+        let words = subject_words(prompt, &corpus.lexicon);
+        Self {
+            answer_type: AnswerType::of(prompt),
+            wants_definition: wants_definition(prompt, words.len()),
+            ..Self::of_words(text, &words, corpus)
+        }
     }
 
     /// A query for some words of a prompt.
-    pub(super) fn of_words(
-        text: &str,
-        words: &[&str],
-        answer_type: Option<AnswerType>,
-        corpus: &Corpus<'_>,
-    ) -> Self {
+    pub(super) fn of_words(text: &str, words: &[&str], corpus: &Corpus<'_>) -> Self {
         let only_soft = words.iter().all(|word| holds(SOFT, word));
         let concepts = words
             .iter()
@@ -91,8 +94,14 @@ impl Query {
         Self {
             text: text.trim().to_owned(),
             concepts,
-            answer_type,
+            answer_type: None,
+            wants_definition: false,
         }
+    }
+
+    /// Whether only an e-mail address, a web address or a phone number answers.
+    pub(super) fn wants_address(&self) -> bool {
+        matches!(self.answer_type, Some(AnswerType::Email | AnswerType::Url | AnswerType::Phone))
     }
 
     /// Whether the prompt names anything to look for.

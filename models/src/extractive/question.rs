@@ -5,7 +5,9 @@
 
 use super::context::with_context;
 use super::corpus::Corpus;
+use super::fit::is_address;
 use super::mmr::{dot, overlap, pick};
+use super::query::Query;
 use super::rank::{Hit, Ranking};
 use super::reply::Reply;
 
@@ -15,51 +17,66 @@ const MAX_SHOWN: usize = 5;
 const POOL: usize = 30;
 /// A supporting sentence must reach this share of the best score.
 const NEAR_BEST: f32 = 0.72;
+/// A neighbour of the best sentence joins it from this share on.
+const NEIGHBOUR_SHARE: f32 = 0.65;
 
 /// With an embedding model, a cosine this high answers by itself, whatever the words.
 const SURE_COSINE: f32 = 0.58;
-/// A lower cosine needs words in common, and below this one nothing helps but nearly all of them.
+/// A lower cosine needs words in common ...
 const POSSIBLE_COSINE: f32 = 0.3;
-/// Share of the prompt's words that goes with a possible cosine.
+/// ... of this share of the prompt's words.
 const SOME_COVERAGE: f32 = 0.45;
-/// Share of the prompt's words that answers without any model.
-const SURE_COVERAGE: f32 = 0.62;
+/// Nearly all words in common answer whatever the cosine.
+const ALL_COVERAGE: f32 = 0.9;
+/// Without a model, words and form must reach this together.
+const SURE_WORDS: f32 = 0.59;
 
 /// What a reader is told when nothing fits.
 pub(super) const NOT_ANSWERED: &str = "The document does not seem to answer this.";
 
 /// Writes the answer to a question.
-pub(super) fn answer(corpus: &Corpus<'_>, ranking: &Ranking, reply: &mut Reply<'_>) {
+pub(super) fn answer(corpus: &Corpus<'_>, query: &Query, ranking: &Ranking, reply: &mut Reply<'_>) {
     let Some(best) = ranking.hits.first() else {
         reply.not_answered();
         reply.say(NOT_ANSWERED);
         return;
     };
-    if !ranking.hits.iter().take(MAX_SHOWN).any(is_convincing) {
+    if !ranking.hits.iter().take(MAX_SHOWN).any(|hit| is_convincing(query, hit)) {
         return decline(corpus, best, reply);
     }
     let mut shown = Vec::new();
-    show(corpus, best, "", &mut shown, reply);
+    show(corpus, best, &good_neighbours(corpus, ranking, best), "", &mut shown, reply);
     let mut lead = "\n\nSee also:\n- ";
     for hit in supporting(corpus, ranking) {
         if !shown.contains(&hit.sentence) {
-            show(corpus, &hit, lead, &mut shown, reply);
+            show(corpus, &hit, &[], lead, &mut shown, reply);
             lead = "\n- ";
         }
     }
 }
 
 /// Whether a sentence fits well enough to be called an answer.
-fn is_convincing(hit: &Hit) -> bool {
+fn is_convincing(query: &Query, hit: &Hit) -> bool {
+    // Who asks for a phone number is not answered by a sentence without one.
+    if query.wants_address() {
+        return is_address(hit.bonus);
+    }
     let coverage = hit.lexical.coverage;
     match hit.cosine {
-        Some(cosine) => {
-            cosine >= SURE_COSINE
-                || (cosine >= POSSIBLE_COSINE && coverage >= SOME_COVERAGE)
-                || coverage >= 0.9
-        }
-        None => coverage >= SURE_COVERAGE,
+        Some(cosine) if cosine >= POSSIBLE_COSINE => cosine >= SURE_COSINE || coverage >= SOME_COVERAGE,
+        Some(_) => coverage >= ALL_COVERAGE,
+        None => coverage + hit.bonus >= SURE_WORDS,
     }
+}
+
+/// Sentences beside the best one that fit nearly as well: they belong together.
+fn good_neighbours(corpus: &Corpus<'_>, ranking: &Ranking, best: &Hit) -> Vec<usize> {
+    let beside = |hit: &&Hit| {
+        hit.sentence.abs_diff(best.sentence) == 1
+            && corpus.sentences[hit.sentence].passage == corpus.sentences[best.sentence].passage
+    };
+    let good = ranking.hits.iter().filter(|hit| hit.score >= NEIGHBOUR_SHARE * best.score);
+    good.filter(beside).map(|hit| hit.sentence).collect()
 }
 
 /// Says that the document does not answer, and what comes closest when anything does.
@@ -72,7 +89,7 @@ fn decline(corpus: &Corpus<'_>, closest: &Hit, reply: &mut Reply<'_>) {
             .is_some_and(|cosine| cosine >= POSSIBLE_COSINE);
     if related {
         reply.say(" The closest passage is:\n\n");
-        show(corpus, closest, "", &mut Vec::new(), reply);
+        show(corpus, closest, &[], "", &mut Vec::new(), reply);
     }
 }
 
@@ -98,29 +115,21 @@ pub(super) fn likeness(corpus: &Corpus<'_>, ranking: &Ranking, a: usize, b: usiz
     }
 }
 
-/// Quotes a sentence with its context. Sentences that stand in the answer already are not shown twice.
+/// Quotes a sentence with its context and some neighbours. What stands in the answer already is not shown twice.
 pub(super) fn show(
     corpus: &Corpus<'_>,
     hit: &Hit,
+    neighbours: &[usize],
     lead: &str,
     shown: &mut Vec<usize>,
     reply: &mut Reply<'_>,
 ) {
-    let spans = with_context(corpus, hit.sentence);
-    let mut first = true;
-    for span in spans {
-        if span.sentences.clone().all(|at| shown.contains(&at)) {
-            continue;
-        }
-        reply.say(if first { lead } else { " " });
-        first = false;
-        let passage = &corpus.passages[span.passage];
-        reply.quote(
-            passage,
-            span.range.clone(),
-            &corpus.shown_range(span.passage, span.range),
-            hit.score,
-        );
+    let mut lead = lead;
+    for span in with_context(corpus, hit.sentence, neighbours, shown) {
+        reply.say(lead);
+        lead = " ";
+        let text = corpus.shown_range(span.passage, span.range.clone());
+        reply.quote(&corpus.passages[span.passage], span.range, &text, hit.score);
         shown.extend(span.sentences);
     }
 }

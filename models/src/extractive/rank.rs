@@ -13,6 +13,7 @@ use crate::error::ModelError;
 use super::bm25::{self, Lexical};
 use super::corpus::{Corpus, Shape};
 use super::display::unwrap_lines;
+use super::fit::bonus;
 use super::fuse::{Signals, fuse};
 use super::mmr::dot;
 use super::query::Query;
@@ -33,6 +34,8 @@ pub(super) struct Hit {
     pub(super) sentence: usize,
     pub(super) score: f32,
     pub(super) lexical: Lexical,
+    /// What its form adds.
+    pub(super) bonus: f32,
     /// Cosine of the sentence to the prompt, when there is an embedder.
     pub(super) cosine: Option<f32>,
 }
@@ -96,7 +99,7 @@ impl<'a> Embedding<'a> {
 /// Ranks by words alone.
 pub(super) fn rank_lexically(corpus: &Corpus<'_>, query: &Query) -> Ranking {
     let lexical = bm25::score(corpus, query);
-    let candidates = best_by_words(&lexical, LEXICAL_CANDIDATES);
+    let candidates = best_by_words(corpus, query, &lexical, LEXICAL_CANDIDATES);
     let top = best_score(&lexical);
     let hits = candidates
         .into_iter()
@@ -117,7 +120,7 @@ pub(super) fn rank_with(
 ) -> Result<Ranking, ModelError> {
     let lexical = bm25::score(corpus, query);
     let top = best_score(&lexical);
-    let candidates = candidates(corpus, &lexical);
+    let candidates = candidates(corpus, query, &lexical);
     let mut texts: Vec<String> = vec![query.text.clone()];
     texts.extend(candidates.iter().map(|at| with_heading(corpus, *at)));
     embedding.expect(texts.len() + candidates.len().min(WINDOW_BUDGET));
@@ -166,13 +169,12 @@ fn hit(
 ) -> Hit {
     let sentence = &corpus.sentences[at];
     let (lexical, top) = words;
+    let bonus = bonus(corpus, query, at);
     let signals = Signals {
         lexical: if top > 0.0 { lexical.score / top } else { 0.0 },
         coverage: lexical.coverage,
         cosine,
-        fits_answer_type: query
-            .answer_type
-            .is_some_and(|kind| kind.fits(corpus.text(at))),
+        bonus,
         shape: sentence.shape,
         words: sentence.words,
     };
@@ -180,19 +182,20 @@ fn hit(
         sentence: at,
         score: fuse(&signals),
         lexical,
+        bonus,
         cosine: cosine.map(|(own, _)| own),
     }
 }
 
 /// All sentences of a small document; of a large one those with the best words, topped up evenly over the document.
-fn candidates(corpus: &Corpus<'_>, lexical: &[Lexical]) -> Vec<usize> {
+fn candidates(corpus: &Corpus<'_>, query: &Query, lexical: &[Lexical]) -> Vec<usize> {
     let usable: Vec<usize> = (0..lexical.len())
         .filter(|at| corpus.sentences[*at].shape != Shape::Contents)
         .collect();
     if usable.len() <= EMBED_BUDGET {
         return usable;
     }
-    let mut out = best_by_words(lexical, EMBED_BUDGET);
+    let mut out = best_by_words(corpus, query, lexical, EMBED_BUDGET);
     let missing = EMBED_BUDGET - out.len();
     if missing > 0 {
         let chosen: std::collections::HashSet<usize> = out.iter().copied().collect();
@@ -207,18 +210,14 @@ fn candidates(corpus: &Corpus<'_>, lexical: &[Lexical]) -> Vec<usize> {
     out
 }
 
-fn best_by_words(lexical: &[Lexical], limit: usize) -> Vec<usize> {
-    let mut out: Vec<usize> = (0..lexical.len())
-        .filter(|at| lexical[*at].score > 0.0)
-        .collect();
-    out.sort_by(|a, b| {
-        lexical[*b]
-            .score
-            .total_cmp(&lexical[*a].score)
-            .then(a.cmp(b))
-    });
+/// The sentences with the best words; those in the form of an answer come before others as good.
+fn best_by_words(corpus: &Corpus<'_>, query: &Query, lexical: &[Lexical], limit: usize) -> Vec<usize> {
+    let top = best_score(lexical);
+    let matching = (0..lexical.len()).filter(|at| lexical[*at].score > 0.0);
+    let mut out: Vec<(f32, usize)> = matching.map(|at| (lexical[at].score + top * bonus(corpus, query, at), at)).collect();
+    out.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     out.truncate(limit);
-    out
+    out.into_iter().map(|(_, at)| at).collect()
 }
 
 fn best_score(lexical: &[Lexical]) -> f32 {
@@ -234,10 +233,11 @@ fn sorted(mut hits: Vec<Hit>) -> Vec<Hit> {
     hits
 }
 
-/// The sentence behind its heading: a model that sees `Warranty: it lasts two years` knows what lasts.
+/// The sentence behind its heading, or the question it answers: a model that sees `Warranty: it lasts two years` knows what lasts.
 fn with_heading(corpus: &Corpus<'_>, at: usize) -> String {
     let own = unwrap_lines(corpus.text(at));
-    match corpus.sentences[at].heading {
+    let asked = at.checked_sub(1).filter(|before| corpus.sentences[*before].shape == Shape::Question);
+    match asked.or(corpus.sentences[at].heading) {
         Some(heading) => format!("{}: {own}", unwrap_lines(corpus.text(heading))),
         None => own,
     }

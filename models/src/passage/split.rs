@@ -110,7 +110,13 @@ fn lines(page: &str) -> Vec<Line<'_>> {
 
 fn breaks_after(lines: &[Line<'_>], at: usize, widest: usize) -> bool {
     let (this, next) = (&lines[at], &lines[at + 1]);
-    if next.trimmed.is_empty() || starts_item(next.trimmed) || is_marked_heading(next.trimmed) {
+    if next.trimmed.is_empty() || starts_item(next.trimmed) {
+        return true;
+    }
+    if is_capitals(this.trimmed) && is_capitals(next.trimmed) {
+        return false;
+    }
+    if is_marked_heading(next.trimmed) {
         return true;
     }
     if is_marked_heading(this.trimmed) || is_cells(this.trimmed) || is_cells(next.trimmed) {
@@ -138,6 +144,9 @@ fn breaks_after(lines: &[Line<'_>], at: usize, widest: usize) -> bool {
 
 fn is_heading(lines: &[Line<'_>], first: usize, last: usize) -> bool {
     let text = lines[first].trimmed;
+    if last == first + 1 && is_capitals(text) && is_capitals(lines[last].trimmed) {
+        return fits_heading(text) && fits_heading(lines[last].trimmed);
+    }
     if first != last || is_cells(text) {
         return false;
     }
@@ -173,9 +182,14 @@ fn is_marked_heading(text: &str) -> bool {
     if !fits_heading(without_stop) || is_cells(text) {
         return false;
     }
-    let letters = || without_stop.chars().filter(|c| c.is_alphabetic());
-    let capitals = letters().count() >= 4 && letters().all(char::is_uppercase);
-    capitals || is_numbered_heading(without_stop)
+    is_capitals(without_stop) || is_numbered_heading(without_stop)
+}
+
+/// Capitals only, and enough of them to be no abbreviation.
+fn is_capitals(text: &str) -> bool {
+    const MIN_LETTERS: usize = 4;
+    let letters = || text.chars().filter(|c| c.is_alphabetic());
+    letters().count() >= MIN_LETTERS && letters().all(char::is_uppercase)
 }
 
 /// `3.2 Scope`, `4. Conveying Verbatim Copies`: a section number and a title whose long words are capitalised.

@@ -12,6 +12,8 @@ use super::failure::FetchError;
 
 /// Bytes copied between two looks at the cancel flag.
 const CHUNK_BYTES: usize = 256 * 1024;
+/// Bytes between two progress reports: an unpacked file comes in pieces of a few kilobytes, too many to tell of each.
+const REPORT_BYTES: u64 = 256 * 1024;
 
 /// A part of one file of a model.
 pub(super) struct Part<'a> {
@@ -38,12 +40,13 @@ impl<'a> Part<'a> {
         }
     }
 
-    /// Appends everything that `from` gives, up to the longest accepted length. `seen` hears the length after each chunk.
+    /// Appends everything that `from` gives, up to the longest accepted length. `seen` hears the length from time to time and at the end.
     ///
     /// The part is kept when `from` fails, so that a later pull goes on there.
     pub(super) fn append(&self, from: &mut dyn Read, cancel: &CancelFlag, seen: &mut dyn FnMut(u64)) -> Result<(), FetchError> {
         let mut part = OpenOptions::new().append(true).create(true).open(&self.path).map_err(FetchError::io(&self.path))?;
         let mut length = self.length();
+        let mut reported = length;
         let mut chunk = vec![0; CHUNK_BYTES];
         loop {
             if cancel.is_cancelled() {
@@ -60,7 +63,10 @@ impl<'a> Part<'a> {
                 return Err(FetchError::WrongContent { file: self.file.name.clone(), reason });
             }
             part.write_all(&chunk[..read]).map_err(FetchError::io(&self.path))?;
-            seen(length);
+            if length - reported >= REPORT_BYTES || self.file.accepts_length(length) {
+                reported = length;
+                seen(length);
+            }
         }
     }
 

@@ -76,17 +76,10 @@ impl QuestionSet {
 }
 
 impl Question {
-    /// Place of the first citation that answers, from 0. None for a declined answer or when no citation does.
+    /// Place of the first item of the answer, context included, that holds what is expected, from 0.
     pub fn place(&self, answer: &Answer) -> Option<usize> {
-        let holds = |quote: &str| {
-            let flat = quote.split_whitespace().collect::<Vec<_>>().join(" ");
-            self.expect.iter().all(|part| flat.contains(part.as_str()))
-        };
-        answer
-            .citations
-            .iter()
-            .position(|citation| holds(&citation.quote))
-            .filter(|_| answer.answered)
+        let holds = |item: &str| self.expect.iter().all(|part| item.contains(part.as_str()));
+        answer.text.split("\n- ").position(holds).filter(|_| answer.answered)
     }
 }
 

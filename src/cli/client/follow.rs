@@ -21,7 +21,7 @@ use uuid::Uuid;
 use super::{Client, ClientError};
 
 /// How long a server may be away before the job is given up: a restart takes some seconds, a reboot half a minute.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Pause between two attempts to connect.
 const REDIAL: Duration = Duration::from_millis(500);
@@ -164,7 +164,10 @@ impl Client {
 #[cfg(test)]
 mod tests {
     use tokio::net::TcpListener;
-    use tokio_tungstenite::accept_async;
+    use tokio_tungstenite::{
+        accept_hdr_async,
+        tungstenite::handshake::server::{ErrorResponse, Request, Response},
+    };
 
     use super::*;
 
@@ -191,6 +194,12 @@ mod tests {
         assert!(!Said::Other.is_end());
     }
 
+    #[expect(clippy::result_large_err, reason = "the signature is tungstenite's")]
+    fn speaks_v1(_: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
+        response.headers_mut().insert("sec-websocket-protocol", http::HeaderValue::from_static("quire.v1"));
+        Ok(response)
+    }
+
     /// A server that breaks the connection after the first part and goes on behind the cursor on the second one.
     async fn flaky_server(listener: TcpListener) -> Vec<String> {
         let mut hellos = Vec::new();
@@ -200,7 +209,7 @@ mod tests {
         ];
         for frame in frames {
             let (stream, _) = listener.accept().await.unwrap();
-            let mut socket = accept_async(stream).await.unwrap();
+            let mut socket = accept_hdr_async(stream, speaks_v1).await.unwrap();
             hellos.push(socket.next().await.unwrap().unwrap().into_text().unwrap().to_string());
             socket.send(Message::text(frame)).await.unwrap();
         }

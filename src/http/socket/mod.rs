@@ -10,6 +10,8 @@ mod legacy;
 pub(crate) mod sample;
 pub(crate) mod sequence;
 pub(crate) mod v1;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 use axum::{
@@ -61,6 +63,7 @@ pub struct SocketQuery {
         (status = 101, description = "the socket is open"),
         (status = 403, body = ErrorBody, description = "`forbidden`: a web page of an origin that is not allowed"),
     ))]
+#[expect(clippy::unused_async, reason = "handlers are async")]
 pub async fn open(
     State(state): State<AppState>,
     Query(query): Query<SocketQuery>,
@@ -78,6 +81,7 @@ pub async fn open(
         (status = 101, description = "the socket is open"),
         (status = 403, body = ErrorBody, description = "`forbidden`: a web page of an origin that is not allowed"),
     ))]
+#[expect(clippy::unused_async, reason = "handlers are async")]
 pub async fn open_session(
     State(state): State<AppState>,
     Path(_session): Path<String>,
@@ -94,6 +98,7 @@ pub async fn open_session(
         (status = 101, description = "the socket is open"),
         (status = 403, body = ErrorBody, description = "`forbidden`: a web page of an origin that is not allowed"),
     ))]
+#[expect(clippy::unused_async, reason = "handlers are async")]
 pub async fn open_chat(
     State(state): State<AppState>,
     Query(query): Query<SocketQuery>,

@@ -128,9 +128,9 @@ mod tests {
         *,
     };
 
-    /// A reader who comes back with `last` when `from` events were broadcast; broadcasts in `lost` do not reach it. Whether it
+    /// A reader who comes back with `last` when `from` events were broadcast; broadcasts in `missed` do not reach it. Whether it
     /// looks at the table before it listens is up to `looks`: a hole must show by itself.
-    fn read(history: &History, last: i64, from: usize, looks: bool, lost: Range<usize>) -> Vec<Arc<EventRecord>> {
+    fn read(history: &History, last: i64, from: usize, looks: bool, missed: Range<usize>) -> Vec<Arc<EventRecord>> {
         let (mut reader, mut out) = (Sequencer::after(last), Vec::new());
         let look = |reader: &mut Sequencer, until: usize, out: &mut Vec<Arc<EventRecord>>| {
             reader.stored(history.stored(until), out);
@@ -140,7 +140,7 @@ mod tests {
             look(&mut reader, from, &mut out);
         }
         for (index, record) in history.records.iter().enumerate().skip(from) {
-            if lost.contains(&index) {
+            if missed.contains(&index) {
                 reader.fall_behind();
                 continue;
             }
@@ -189,7 +189,8 @@ mod tests {
             let read = read(&history, START, from.min(records.len()), false, 0..0);
             let before = records.len() - read.len();
             prop_assert_eq!(numbers(&read), numbers(&records[before..]));
-            prop_assert!(before == 0 || matches!(records[before].event, Event::Queued | Event::Restarted { .. }));
+            let begins = |event: &Event| matches!(event, Event::Queued | Event::Restarted { .. });
+            prop_assert!(before == 0 || begins(&records[before].event));
         }
     }
 

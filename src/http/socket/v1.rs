@@ -50,7 +50,7 @@ const POSITION_EVERY: Duration = Duration::from_secs(2);
 const MOST_POSITIONS: usize = 32;
 
 /// How long an ended job is remembered, so that nothing of it is told twice.
-const REMEMBERED: Duration = Duration::from_secs(60);
+const REMEMBERED: Duration = Duration::from_mins(1);
 
 /// Serves the connection until it ends.
 pub(super) async fn serve(session: Session, wire: &mut Wire) -> End {
@@ -247,7 +247,9 @@ impl Socket {
         match store.events().recent(*owner, ENDED_WITHIN).await {
             Ok(snapshots) => {
                 let new: Vec<_> = snapshots.iter().map(|snapshot| snapshot.job.id).filter(|id| !self.jobs.contains_key(id)).collect();
-                new.into_iter().for_each(|job| self.begin(job, START));
+                for job in new {
+                    self.begin(job, START);
+                }
                 Ok(())
             }
             Err(cause) => unavailable(&cause, wire).await,

@@ -20,7 +20,7 @@ const CAPACITY: usize = 8_192;
 /// Jobs remembered before the quiet ones are forgotten.
 const REMEMBERED_JOBS: usize = 16_384;
 /// A job without events for this long may be forgotten: far longer than any message can be late.
-const QUIET: Duration = Duration::from_secs(600);
+const QUIET: Duration = Duration::from_mins(10);
 
 /// Publishes records to the subscribers of this process, each once and in order.
 #[derive(Debug)]

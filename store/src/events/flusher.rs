@@ -81,7 +81,7 @@ impl Flusher {
                     return;
                 }
                 Err(error) => {
-                    tracing::warn!(%error, events = batch.rows.len(), "events wait for the database")
+                    tracing::warn!(%error, events = batch.rows.len(), "events wait for the database");
                 }
             }
             tokio::select! {
@@ -117,7 +117,7 @@ impl Flusher {
         let owned = log::lock_owned(&mut tx, &heads).await?;
         let (kept, refused): (Vec<&Row>, Vec<&Row>) = rows
             .iter()
-            .partition(|row| owned.contains(&row.attempt.attempt_id));
+            .partition(|row| owned.contains(&row.attempt.fence));
         if !kept.is_empty() {
             log::advance(&mut tx, &heads).await?;
             log::append(&mut tx, self.process, &kept).await?;
@@ -128,7 +128,9 @@ impl Flusher {
             wake::announce(&mut tx, self.process, first).await?;
         }
         tx.commit().await?;
-        refused.iter().for_each(|row| row.attempt.lose());
+        for row in refused {
+            row.attempt.lose();
+        }
         Ok(())
     }
 }
@@ -149,7 +151,7 @@ fn head(attempt: &Arc<Attempt>, rows: &[Row]) -> Head {
     });
     Head {
         job: attempt.job,
-        attempt_id: attempt.attempt_id,
+        attempt_id: attempt.fence,
         first_seq: own().map(|row| row.seq).min().unwrap_or_default(),
         progress: progress.max().unwrap_or_default(),
         streaming: own().any(|row| matches!(row.event, Event::Chunk { .. })),
@@ -159,7 +161,7 @@ fn head(attempt: &Arc<Attempt>, rows: &[Row]) -> Head {
 fn attempts_of(rows: &[Row]) -> Vec<Arc<Attempt>> {
     let mut seen: HashSet<Uuid> = HashSet::new();
     rows.iter()
-        .filter(|row| seen.insert(row.attempt.attempt_id))
+        .filter(|row| seen.insert(row.attempt.fence))
         .map(|row| Arc::clone(&row.attempt))
         .collect()
 }

@@ -20,7 +20,11 @@ use super::{
     log::{self, EventRow},
     wake::{self, CONTROL_CHANNEL, EVENT_CHANNEL, Wake},
 };
-use crate::{attempts::Attempts, error::StoreError, store::Inner};
+use crate::{
+    attempts::Attempts,
+    error::{StoreError, sql_state},
+    store::Inner,
+};
 
 /// Time between two catch-up reads: how late an event may be whose notification was lost.
 const CATCH_UP_EVERY: Duration = Duration::from_secs(2);
@@ -151,7 +155,8 @@ impl Ears {
             }
             match self.read_missed(from).await {
                 Ok(now) => from = Some(now),
-                Err(StoreError::Database(error)) if is_undefined_table(&error) => {}
+                Err(StoreError::Database(error))
+                    if sql_state(&error).as_deref() == Some(UNDEFINED_TABLE) => {}
                 Err(error) => tracing::warn!(%error, "cannot catch up with other processes"),
             }
         }
@@ -182,11 +187,4 @@ impl Ears {
         }
         fresh
     }
-}
-
-fn is_undefined_table(error: &sqlx::Error) -> bool {
-    error
-        .as_database_error()
-        .and_then(|database| database.code())
-        .is_some_and(|code| code == UNDEFINED_TABLE)
 }

@@ -46,7 +46,7 @@ impl TryFrom<EventRow> for EventRecord {
 
     fn try_from(row: EventRow) -> Result<Self, StoreError> {
         let event = serde_json::from_value(row.body)
-            .map_err(|error| StoreError::damaged("event", error))?;
+            .map_err(|error| StoreError::damaged("event", &error))?;
         Ok(Self {
             job_id: JobId(row.job_id),
             owner: Owner(row.owner),
@@ -285,5 +285,5 @@ pub(super) async fn database_now(pool: &PgPool) -> Result<DateTime<Utc>, StoreEr
 }
 
 fn body(event: &Event) -> Result<Value, StoreError> {
-    serde_json::to_value(event).map_err(|error| StoreError::damaged("event", error))
+    serde_json::to_value(event).map_err(|error| StoreError::damaged("event", &error))
 }

@@ -137,7 +137,7 @@ impl Outbox {
     }
 
     /// Waits until every event that this process has published is in the table.
-    pub(super) async fn settle_all(&self) -> Result<(), StoreError> {
+    pub(crate) async fn settle_all(&self) -> Result<(), StoreError> {
         let target = self.waiting.lock().emitted;
         self.settle(target).await
     }

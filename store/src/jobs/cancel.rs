@@ -49,7 +49,7 @@ impl Before {
     fn stage(&self) -> Result<Stage, StoreError> {
         self.stage
             .parse()
-            .map_err(|error| StoreError::damaged("stage", error))
+            .map_err(|error| StoreError::damaged("stage", &error))
     }
 }
 

@@ -54,7 +54,7 @@ impl Store {
         idempotency: Option<&Idempotency>,
     ) -> Result<Created, StoreError> {
         let Some(wanted) = idempotency else {
-            return Err(StoreError::damaged("job id", "drawn twice"));
+            return Err(StoreError::damaged("job id", &"drawn twice"));
         };
         let mut conn = self.inner.pool.acquire().await?;
         match by_key(&mut conn, owner, wanted).await? {

@@ -108,7 +108,7 @@ impl TryFrom<Promoted> for Entry {
         let stage = row
             .stage
             .parse()
-            .map_err(|error| StoreError::damaged("stage", error))?;
+            .map_err(|error| StoreError::damaged("stage", &error))?;
         Ok(Self {
             job: JobId(row.id),
             ticket: row.ticket,

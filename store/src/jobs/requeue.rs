@@ -51,7 +51,7 @@ pub(crate) async fn requeue(
     let stage: Stage = placed
         .stage
         .parse()
-        .map_err(|error| StoreError::damaged("stage", error))?;
+        .map_err(|error| StoreError::damaged("stage", &error))?;
     let entry = Entry {
         job,
         ticket,

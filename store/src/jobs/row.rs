@@ -57,7 +57,7 @@ impl TryFrom<JobRow> for Job {
 
     fn try_from(row: JobRow) -> Result<Self, StoreError> {
         let sha256 = <[u8; 32]>::try_from(row.sha256.as_slice())
-            .map_err(|error| StoreError::damaged("sha256", error))?;
+            .map_err(|error| StoreError::damaged("sha256", &error))?;
         Ok(Self {
             id: JobId(row.id),
             owner: Owner(row.owner),
@@ -71,11 +71,11 @@ impl TryFrom<JobRow> for Job {
             state: row
                 .state
                 .parse()
-                .map_err(|error| StoreError::damaged("state", error))?,
+                .map_err(|error| StoreError::damaged("state", &error))?,
             stage: row
                 .stage
                 .parse()
-                .map_err(|error| StoreError::damaged("stage", error))?,
+                .map_err(|error| StoreError::damaged("stage", &error))?,
             progress: row.progress,
             attempt: row.attempt,
             scheduled_at: row.scheduled_at,

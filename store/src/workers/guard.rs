@@ -7,7 +7,11 @@ use tokio::{sync::oneshot, time};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::take_back::{self, Cause};
-use crate::{error::StoreError, ids::JobId, store::Store};
+use crate::{
+    error::{StoreError, sql_state},
+    ids::JobId,
+    store::Store,
+};
 
 /// Time between two heartbeats: how late a due job is queued, and how soon a lost attempt is noticed without a notification.
 const BEAT_EVERY: Duration = Duration::from_millis(500);
@@ -161,6 +165,8 @@ impl Beat {
     }
 
     async fn sign_off(&mut self) -> Result<(), StoreError> {
+        // What the attempts have said is stored while they still own their jobs.
+        self.store.inner.outbox.settle_all().await?;
         let mut tx = self.store.begin().await?;
         let left =
             take_back::from_worker(&self.store, &mut tx, &self.name, Cause::Shutdown).await?;
@@ -201,16 +207,11 @@ async fn lock(conn: &mut PgConnection, name: &str) -> Result<(), StoreError> {
         .await;
     match locked {
         Ok(_) => Ok(()),
-        Err(error) if is_lock_timeout(&error) => Err(StoreError::WorkerNameTaken(name.to_owned())),
+        Err(error) if sql_state(&error).as_deref() == Some(LOCK_NOT_AVAILABLE) => {
+            Err(StoreError::WorkerNameTaken(name.to_owned()))
+        }
         Err(error) => Err(error.into()),
     }
-}
-
-fn is_lock_timeout(error: &sqlx::Error) -> bool {
-    error
-        .as_database_error()
-        .and_then(|database| database.code())
-        .is_some_and(|code| code == LOCK_NOT_AVAILABLE)
 }
 
 async fn try_lock(conn: &mut PgConnection, name: &str) -> Result<bool, StoreError> {

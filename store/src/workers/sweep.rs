@@ -85,7 +85,7 @@ pub(super) async fn stranded_jobs(conn: &mut PgConnection) -> Result<(), StoreEr
         let stage: Stage = job
             .stage
             .parse()
-            .map_err(|error| StoreError::damaged("stage", error))?;
+            .map_err(|error| StoreError::damaged("stage", &error))?;
         let (id, ticket) = (JobId(job.id), queue::new_ticket());
         entries.push(Entry {
             job: id,

@@ -18,7 +18,7 @@ async fn cancel(quire: &Quire, job: JobId) -> JobState {
 
 /// One job in each of the states that can be cancelled.
 async fn live_jobs(quire: &Quire) -> Vec<(JobState, JobId)> {
-    let scheduled_at = Some(clock::now() + Duration::from_secs(3_600));
+    let scheduled_at = Some(clock::now() + Duration::from_hours(1));
     let scheduled = created(
         quire
             .store

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use quire_store::{Event, EventRecord, JobState, Owner, Stage};
 use serde_json::json;
+use sqlx::{Postgres, pool::PoolConnection};
 
 use crate::support::{Quire, heard_until_end, said, until, within};
 
@@ -50,7 +51,7 @@ async fn subscribers_here_and_elsewhere_hear_what_the_table_holds() {
     );
     let lease = quire.answering().await;
     let job = lease.job.id;
-    let (text, heard_here, heard_there) = tokio::join!(
+    let (text, heard, told) = tokio::join!(
         answer(&quire, &lease),
         heard_until_end(&mut here, job),
         heard_until_end(&mut there, job)
@@ -58,8 +59,8 @@ async fn subscribers_here_and_elsewhere_hear_what_the_table_holds() {
     let stored = quire.events(job).await;
     assert!(stored.is_sorted_by(|a, b| a.seq < b.seq));
     assert_eq!(said(&stored), text);
-    assert_eq!(without_time(&heard_here), without_time(&stored));
-    assert_eq!(without_time(&heard_there), without_time(&stored));
+    assert_eq!(without_time(&heard), without_time(&stored));
+    assert_eq!(without_time(&told), without_time(&stored));
     assert_eq!(
         elsewhere
             .events()
@@ -245,14 +246,7 @@ async fn nothing_is_lost_when_every_session_ends_in_the_middle() {
         writer.chunk(&word);
         text.push_str(&word);
         if n % 20 == 10 {
-            let mut conn = within("a connection", async {
-                loop {
-                    if let Ok(conn) = quire.sql().acquire().await {
-                        break conn;
-                    }
-                }
-            })
-            .await;
+            let mut conn = within("a connection", connection(&quire)).await;
             // Every session but this one: pools, listeners, worker locks. Failing is fine, others come.
             let _ = sqlx::query(
                 "select pg_terminate_backend(pid)
@@ -282,6 +276,14 @@ async fn nothing_is_lost_when_every_session_ends_in_the_middle() {
         without_time(&stored)[heard_from(&heard, &stored)..].to_vec()
     );
     assert_eq!(quire.ends(job).await, 1);
+}
+
+async fn connection(quire: &Quire) -> PoolConnection<Postgres> {
+    loop {
+        if let Ok(conn) = quire.sql().acquire().await {
+            return conn;
+        }
+    }
 }
 
 /// Where in the table the subscriber's hearing begins: it may have come after the first events.

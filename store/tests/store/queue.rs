@@ -54,11 +54,8 @@ async fn jobs_come_by_priority_then_by_age() {
         jobs.push(created(quire.store.create_upload(new).await.unwrap()).id);
     }
     let wanted = [4, 1, 3, 0, 6, 2, 5].map(|index: usize| jobs[index]);
-    for (index, job) in wanted.iter().enumerate() {
-        assert_eq!(
-            quire.store.queue_position(*job).await.unwrap(),
-            Some(index as i64 + 1)
-        );
+    for (place, job) in (1..).zip(&wanted) {
+        assert_eq!(quire.store.queue_position(*job).await.unwrap(), Some(place));
     }
     assert_eq!(drain(&quire).await, wanted);
 }
@@ -85,7 +82,7 @@ async fn the_position_counts_only_who_waits_for_the_same_stage() {
 #[tokio::test]
 async fn a_scheduled_job_is_queued_once_and_not_before_its_time() {
     let quire = Quire::new().await;
-    let scheduled_at = Some(clock::now() + Duration::from_secs(3_600));
+    let scheduled_at = Some(clock::now() + Duration::from_hours(1));
     let job = created(
         quire
             .store
@@ -131,7 +128,7 @@ async fn a_scheduled_job_is_queued_once_and_not_before_its_time() {
 #[tokio::test]
 async fn a_time_in_the_past_means_now() {
     let quire = Quire::new().await;
-    let scheduled_at = Some(clock::now() - Duration::from_secs(3_600));
+    let scheduled_at = Some(clock::now() - Duration::from_hours(1));
     let job = created(
         quire
             .store
@@ -148,7 +145,7 @@ async fn a_time_in_the_past_means_now() {
 #[tokio::test]
 async fn a_worker_that_is_due_to_beat_promotes_by_itself() {
     let quire = Quire::new().await;
-    let scheduled_at = Some(clock::now() + Duration::from_secs(3_600));
+    let scheduled_at = Some(clock::now() + Duration::from_hours(1));
     let job = created(
         quire
             .store

@@ -175,10 +175,10 @@ pub(crate) fn created(created: Created) -> Job {
 
 /// Fails the test when `what` never happens.
 pub(crate) async fn within<T>(what: &str, happens: impl Future<Output = T>) -> T {
-    match time::timeout(DEADLINE, happens).await {
-        Ok(value) => value,
-        Err(_) => panic!("never happened: {what}"),
-    }
+    let Ok(value) = time::timeout(DEADLINE, happens).await else {
+        panic!("never happened: {what}")
+    };
+    value
 }
 
 /// Asks again and again until it holds.

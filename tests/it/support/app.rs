@@ -68,6 +68,10 @@ impl TestApp {
     pub async fn on(db: TestDb, options: TestOptions) -> Self {
         let data = TempDir::new().unwrap();
         let config = config(&data, &options);
+        // QUIRE_LOG=debug shows what the service does in a test.
+        if std::env::var_os("QUIRE_LOG").is_some() {
+            quire::telemetry::init(&config);
+        }
         let url = options.database_url.clone().unwrap_or_else(|| db.url().to_owned());
         let store = connect(&url).await;
         let server = Server::start(config, options.role, store).await.unwrap();

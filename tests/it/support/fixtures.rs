@@ -9,8 +9,8 @@ pub const PDF_ANSWER: &str = "14 May 1932";
 /// Data rows of the table.
 pub const CSV_ROWS: u64 = 40;
 /// A question that one row answers, and what the answer must contain.
-pub const CSV_QUESTION: &str = "Which reading was the highest level of the year?";
-pub const CSV_ANSWER: &str = "highest level of the year";
+pub const CSV_QUESTION: &str = "Where was ice on the gauge?";
+pub const CSV_ANSWER: &str = "Mill Weir";
 
 /// A question that the picture's text answers.
 pub const PNG_QUESTION: &str = "When will the lift be out of service?";

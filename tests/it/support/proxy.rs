@@ -86,7 +86,8 @@ async fn pump(from: &mut (impl AsyncReadExt + Unpin), to: &mut (impl AsyncWriteE
         if fault.wait_for(|fault| *fault != Fault::Stall).await.is_err() {
             return;
         }
-        if let Fault::Slow(delay) = *fault.borrow_and_update() {
+        let now = *fault.borrow_and_update();
+        if let Fault::Slow(delay) = now {
             tokio::time::sleep(delay).await;
         }
         if to.write_all(&buffer[..read]).await.is_err() {

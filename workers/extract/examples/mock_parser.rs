@@ -24,7 +24,12 @@ impl Format for Mock {
         &[MediaType::Csv]
     }
 
-    fn parse(&self, input: &mut Input, _request: &ParseRequest, out: &mut dyn Output) -> Result<(), ParseError> {
+    fn parse(
+        &self,
+        input: &mut Input,
+        _request: &ParseRequest,
+        out: &mut dyn Output,
+    ) -> Result<(), ParseError> {
         let order = String::from_utf8_lossy(&input.read_all(1_000)?).into_owned();
         match order.as_str() {
             "text" => out.page(page(1, "fine"))?,
@@ -93,8 +98,15 @@ fn attempt_forbidden(attempt: &str) -> String {
 }
 
 fn terminate(order: &str) -> io::Result<()> {
-    let process = order.trim_start_matches("kill ").parse().ok().and_then(rustix::process::Pid::from_raw);
-    Ok(rustix::process::kill_process(process.ok_or(io::ErrorKind::NotFound)?, rustix::process::Signal::TERM)?)
+    let process = order
+        .trim_start_matches("kill ")
+        .parse()
+        .ok()
+        .and_then(rustix::process::Pid::from_raw);
+    Ok(rustix::process::kill_process(
+        process.ok_or(io::ErrorKind::NotFound)?,
+        rustix::process::Signal::TERM,
+    )?)
 }
 
 #[expect(unconditional_recursion, reason = "that is what it is for")]
@@ -127,5 +139,12 @@ fn page(number: u32, text: &str) -> Page {
 }
 
 fn picture(data: Vec<u8>) -> PageImage {
-    PageImage { width: 100, height: 100, dpi: 0.0, page_width: 100.0, page_height: 100.0, data }
+    PageImage {
+        width: 100,
+        height: 100,
+        dpi: 0.0,
+        page_width: 100.0,
+        page_height: 100.0,
+        data,
+    }
 }

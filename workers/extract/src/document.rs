@@ -228,18 +228,30 @@ pub struct Warning {
 impl Warning {
     /// A warning about the whole document.
     pub fn new(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into(), page: None }
+        Self {
+            code: code.to_owned(),
+            message: message.into(),
+            page: None,
+        }
     }
 
     /// A warning about one page.
     pub fn on_page(code: &str, page: u32, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into(), page: Some(page) }
+        Self {
+            code: code.to_owned(),
+            message: message.into(),
+            page: Some(page),
+        }
     }
 }
 
 /// `text` without NUL, which Postgres text refuses.
 pub fn clean_text(text: &str) -> Cow<'_, str> {
-    if text.contains('\0') { Cow::Owned(text.replace('\0', "\u{FFFD}")) } else { Cow::Borrowed(text) }
+    if text.contains('\0') {
+        Cow::Owned(text.replace('\0', "\u{FFFD}"))
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 #[cfg(test)]
@@ -254,8 +266,17 @@ mod tests {
 
     #[test]
     fn names_on_the_wire_are_stable() {
-        assert_eq!(serde_json::to_string(&TextEngine::PdfExtract).unwrap(), "\"pdf_extract\"");
-        assert_eq!(serde_json::to_string(&EmptyReason::OcrUnavailable).unwrap(), "\"ocr_unavailable\"");
-        assert_eq!(serde_json::to_string(&ColumnKind::Boolean).unwrap(), "\"boolean\"");
+        assert_eq!(
+            serde_json::to_string(&TextEngine::PdfExtract).unwrap(),
+            "\"pdf_extract\""
+        );
+        assert_eq!(
+            serde_json::to_string(&EmptyReason::OcrUnavailable).unwrap(),
+            "\"ocr_unavailable\""
+        );
+        assert_eq!(
+            serde_json::to_string(&ColumnKind::Boolean).unwrap(),
+            "\"boolean\""
+        );
     }
 }

@@ -78,7 +78,11 @@ impl ParseError {
             | Self::Crashed(text)
             | Self::Unavailable(text) => text.clone(),
             Self::Io(error) => error.to_string(),
-            Self::PasswordNeeded | Self::WrongPassword | Self::Timeout | Self::OutOfMemory | Self::Cancelled => String::new(),
+            Self::PasswordNeeded
+            | Self::WrongPassword
+            | Self::Timeout
+            | Self::OutOfMemory
+            | Self::Cancelled => String::new(),
         }
     }
 
@@ -101,7 +105,10 @@ impl ParseError {
 
 /// `text` on one line, without control characters, at most `MAX_MESSAGE_CHARS` long.
 pub fn short_message(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(MAX_MESSAGE_CHARS).collect()
+    text.chars()
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .take(MAX_MESSAGE_CHARS)
+        .collect()
 }
 
 #[cfg(test)]
@@ -128,7 +135,10 @@ mod tests {
     #[test]
     fn a_child_cannot_claim_what_only_the_parent_decides() {
         for code in ["cancelled", "parser_unavailable", "parser_timeout", "root"] {
-            assert!(matches!(ParseError::from_wire(code, ""), ParseError::Crashed(_)), "{code}");
+            assert!(
+                matches!(ParseError::from_wire(code, ""), ParseError::Crashed(_)),
+                "{code}"
+            );
         }
     }
 

@@ -110,7 +110,11 @@ impl Header {
         let length = (word & !MORE) as usize;
         let more = word & MORE != 0;
         // An unfinished frame is always full, so that a message cannot be stretched over endless empty frames.
-        let plausible = if more { length == MAX_FRAME } else { length <= MAX_FRAME };
+        let plausible = if more {
+            length == MAX_FRAME
+        } else {
+            length <= MAX_FRAME
+        };
         plausible.then_some(Self { length, more })
     }
 
@@ -125,10 +129,19 @@ pub fn encode<T: Serialize>(message: &T) -> io::Result<Vec<u8>> {
     serde_json::to_writer(&mut bytes, message)?;
     let length = bytes.len() - HEADER;
     if length > MAX_MESSAGE {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, format!("a message of {length} bytes is too long to send")));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("a message of {length} bytes is too long to send"),
+        ));
     }
     if length <= MAX_FRAME {
-        bytes[..HEADER].copy_from_slice(&Header { length, more: false }.encode());
+        bytes[..HEADER].copy_from_slice(
+            &Header {
+                length,
+                more: false,
+            }
+            .encode(),
+        );
         return Ok(bytes);
     }
     Ok(split(&bytes[HEADER..]))
@@ -139,7 +152,13 @@ fn split(payload: &[u8]) -> Vec<u8> {
     let last = frames.len() - 1;
     let mut bytes = Vec::with_capacity(payload.len() + (last + 1) * HEADER);
     for (index, frame) in frames.enumerate() {
-        bytes.extend(Header { length: frame.len(), more: index != last }.encode());
+        bytes.extend(
+            Header {
+                length: frame.len(),
+                more: index != last,
+            }
+            .encode(),
+        );
         bytes.extend(frame);
     }
     bytes
@@ -154,7 +173,10 @@ pub fn write<T: Serialize>(writer: &mut impl Write, message: &T) -> io::Result<(
 pub fn read_body(reader: &mut impl Read, header: [u8; HEADER]) -> io::Result<ToChild> {
     let header = Header::decode(header).filter(|header| !header.more);
     let Some(header) = header else {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the parent sent no valid frame"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the parent sent no valid frame",
+        ));
     };
     let mut body = vec![0; header.length];
     reader.read_exact(&mut body)?;
@@ -198,9 +220,17 @@ mod tests {
     #[test]
     fn headers_that_would_take_memory_or_time_are_refused() {
         assert_eq!(Header::decode((MAX_FRAME as u32 + 1).to_le_bytes()), None);
-        assert_eq!(Header::decode((MORE | 1).to_le_bytes()), None, "a short frame cannot go on");
+        assert_eq!(
+            Header::decode((MORE | 1).to_le_bytes()),
+            None,
+            "a short frame cannot go on"
+        );
         assert_eq!(Header::decode(u32::MAX.to_le_bytes()), None);
-        assert_eq!(Header::decode(MORE.to_le_bytes()), None, "an empty frame cannot go on");
+        assert_eq!(
+            Header::decode(MORE.to_le_bytes()),
+            None,
+            "an empty frame cannot go on"
+        );
     }
 
     #[test]

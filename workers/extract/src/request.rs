@@ -21,7 +21,11 @@ pub struct ParseRequest {
 impl ParseRequest {
     /// A request for `media` without a password, in English.
     pub fn new(media: MediaType) -> Self {
-        Self { media, password: None, ocr_languages: vec!["eng".to_owned()] }
+        Self {
+            media,
+            password: None,
+            ocr_languages: vec!["eng".to_owned()],
+        }
     }
 }
 

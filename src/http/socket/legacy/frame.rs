@@ -18,6 +18,8 @@ pub(super) struct Frame {
     pub(super) job_id: JobId,
     /// Everything up to this event is in this frame and those before it.
     pub(super) seq: i64,
+    /// The event with which the run began: an answer told before it is void.
+    pub(super) begun: i64,
     /// What it says.
     pub(super) body: Body,
     /// The JSON.
@@ -28,10 +30,7 @@ pub(super) struct Frame {
 #[derive(Clone, Debug)]
 pub(super) enum Body {
     /// How far the job is.
-    Update {
-        /// The first of a run: the answer told before is void.
-        begins: bool,
-    },
+    Update,
     /// More of the answer.
     Chunk {
         /// Bytes of `partial` that earlier frames had.

@@ -23,7 +23,7 @@ use super::{
 };
 
 /// How long an ended job is remembered: what a fenced-off attempt still says about it must not look like a new run.
-const REMEMBERED: Duration = Duration::from_secs(60);
+const REMEMBERED: Duration = Duration::from_mins(1);
 
 /// The jobs that the process has heard of since somebody listens.
 #[derive(Default)]
@@ -98,13 +98,13 @@ impl Renderer {
             let Some(entry) = jobs.get_mut(job) else {
                 return false;
             };
-            let held = hold.gate(*job, entry.settled, now);
-            if held.is_none() {
+            let wait = hold.gate(*job, entry.settled, now);
+            if wait.is_none() {
                 entry.view.render(now, out);
-                entry.over = entry.view.is_over().then_some(now);
+                entry.over = entry.view.is_over().then(|| entry.over.unwrap_or(now));
                 ended |= entry.over.is_some();
             }
-            let due = entry.view.due(now).map(|due| held.unwrap_or(due));
+            let due = entry.view.due(now).map(|due| wait.unwrap_or(due));
             next = next.into_iter().chain(due).min();
             due.is_some()
         });
@@ -165,6 +165,7 @@ mod tests {
 
     /// A CSV that is answered before its upload's reply is written.
     fn fast_job(renderer: &mut Renderer) {
+        hear(renderer, 0, Event::Queued);
         hear(renderer, 1, progress(10));
         hear(renderer, 2, progress(90));
         hear(renderer, 3, chunk(0, "4"));
@@ -194,6 +195,7 @@ mod tests {
     fn a_job_uploaded_elsewhere_is_told_when_it_is_old_enough() {
         let (mut renderer, hold, now) = (Renderer::default(), UploadHold::new(), Instant::now());
         let wall = record(1, Event::Queued).job_created_at + TimeDelta::milliseconds(40);
+        renderer.live(record(seq(0, 0), Event::Queued), now, wall);
         renderer.live(record(seq(1, 1), progress(5)), now, wall);
         let told_at = now + GRACE - Duration::from_millis(40);
         assert_eq!(renderer.render(now, &hold, &mut Vec::new()), Some(told_at));
@@ -220,10 +222,12 @@ mod tests {
     #[test]
     fn missed_broadcasts_send_every_running_job_to_the_table_and_no_ended_one() {
         let (mut renderer, hold) = (Renderer::default(), UploadHold::new());
+        hear(&mut renderer, 0, Event::Queued);
         hear(&mut renderer, 1, progress(5));
-        texts(&mut renderer, &hold);
+        assert_eq!(texts(&mut renderer, &hold), [frame::update(JOB, 5).to_string()]);
+        assert!(renderer.behind().is_empty());
         renderer.fall_behind();
-        assert_eq!(renderer.behind().len(), 1);
+        assert_eq!(renderer.behind(), [(Owner::LOCAL, JOB, seq(1, 1))]);
         renderer.stored(JOB, vec![EventRecord::clone(&record(seq(2, 0), Event::Cancelled))], true);
         assert_eq!(texts(&mut renderer, &hold), [frame::failed(JOB, CANCELLED).to_string()]);
         renderer.fall_behind();
@@ -239,9 +243,11 @@ mod tests {
         hear(&mut renderer, 9, chunk(0, "late"));
         assert!(texts(&mut renderer, &hold).is_empty());
         let other = JobId::generate();
-        let mut end = EventRecord::clone(&record(seq(1, 1), Event::Cancelled));
-        end.job_id = other;
-        renderer.live(Arc::new(end), now, clock::now());
+        for event in [Event::Queued, Event::Cancelled] {
+            let seq = seq(i64::from(event.is_terminal()), 0);
+            let record = EventRecord { job_id: other, ..EventRecord::clone(&record(seq, event)) };
+            renderer.live(Arc::new(record), now, clock::now());
+        }
         texts_at(&mut renderer, &hold, now + REMEMBERED);
         assert_eq!(renderer.jobs.keys().collect::<Vec<_>>(), [&other]);
     }

@@ -8,11 +8,11 @@ use std::fmt::Write as _;
 
 /// Width of Helvetica's characters from space to tilde, in thousandths of the font size (Adobe's published font metrics).
 const HELVETICA_WIDTHS: [u16; 95] = [
-    278, 278, 355, 556, 556, 889, 667, 191, 333, 333, 389, 584, 278, 333, 278, 278, 556, 556, 556, 556, 556, 556, 556,
-    556, 556, 556, 278, 278, 584, 584, 584, 556, 1015, 667, 667, 722, 722, 667, 611, 778, 722, 278, 500, 667, 556, 833,
-    722, 778, 667, 778, 722, 667, 611, 722, 667, 944, 667, 667, 611, 278, 278, 278, 469, 556, 333, 556, 556, 500, 556,
-    556, 278, 556, 556, 222, 222, 500, 222, 833, 556, 556, 556, 556, 333, 500, 278, 556, 500, 722, 500, 500, 500, 334,
-    260, 334, 584,
+    278, 278, 355, 556, 556, 889, 667, 191, 333, 333, 389, 584, 278, 333, 278, 278, 556, 556, 556,
+    556, 556, 556, 556, 556, 556, 556, 278, 278, 584, 584, 584, 556, 1015, 667, 667, 722, 722, 667,
+    611, 778, 722, 278, 500, 667, 556, 833, 722, 778, 667, 778, 722, 667, 611, 722, 667, 944, 667,
+    667, 611, 278, 278, 278, 469, 556, 333, 556, 556, 500, 556, 556, 278, 556, 556, 222, 222, 500,
+    222, 833, 556, 556, 556, 556, 333, 500, 278, 556, 500, 722, 500, 500, 500, 334, 260, 334, 584,
 ];
 
 /// Width and height of an A4 page in points.
@@ -34,7 +34,10 @@ pub(crate) fn wrap(text: &str, size: f32, width: f32) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in text.split_whitespace() {
         match lines.last_mut() {
-            Some(line) if text_width(line, size) + text_width(" ", size) + text_width(word, size) <= width => {
+            Some(line)
+                if text_width(line, size) + text_width(" ", size) + text_width(word, size)
+                    <= width =>
+            {
                 line.push(' ');
                 line.push_str(word);
             }
@@ -60,7 +63,9 @@ impl Content {
     pub(crate) fn text_matrix(&mut self, matrix: [f32; 6], size: f32, text: &str) -> &mut Self {
         let [a, b, c, d, x, y] = matrix;
         let text = escape(text);
-        self.raw(&format!("BT /F1 {size} Tf {a} {b} {c} {d} {x} {y} Tm ({text}) Tj ET\n"))
+        self.raw(&format!(
+            "BT /F1 {size} Tf {a} {b} {c} {d} {x} {y} Tm ({text}) Tj ET\n"
+        ))
     }
 
     /// Adds instructions as they are.
@@ -116,14 +121,24 @@ impl Default for PdfWriter {
 impl PdfWriter {
     /// An empty document.
     pub(crate) fn new() -> Self {
-        let font = b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>".to_vec();
+        let font =
+            b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
+                .to_vec();
         let catalog = format!("<< /Type /Catalog /Pages {PAGE_TREE} 0 R >>").into_bytes();
-        Self { objects: vec![catalog, Vec::new(), font], pages: Vec::new(), info: None }
+        Self {
+            objects: vec![catalog, Vec::new(), font],
+            pages: Vec::new(),
+            info: None,
+        }
     }
 
     /// Sets title and author.
     pub(crate) fn info(&mut self, title: &str, author: &str) -> &mut Self {
-        let dictionary = format!("<< /Title ({}) /Author ({}) >>", escape(title), escape(author));
+        let dictionary = format!(
+            "<< /Title ({}) /Author ({}) >>",
+            escape(title),
+            escape(author)
+        );
         self.info = Some(self.object(dictionary.into_bytes()));
         self
     }
@@ -134,7 +149,12 @@ impl PdfWriter {
     }
 
     /// Adds an A4 page with more entries in its dictionary (such as `/Rotate 90`) and in its resources.
-    pub(crate) fn page_with(&mut self, content: &Content, entries: &str, resources: &str) -> &mut Self {
+    pub(crate) fn page_with(
+        &mut self,
+        content: &Content,
+        entries: &str,
+        resources: &str,
+    ) -> &mut Self {
         let (width, height) = A4;
         let stream = self.stream("", content.code.as_bytes());
         let page = self.object(
@@ -178,8 +198,16 @@ impl PdfWriter {
 
     /// The bytes of the file.
     pub(crate) fn finish(&mut self) -> Vec<u8> {
-        let kids: Vec<String> = self.pages.iter().map(|page| format!("{page} 0 R")).collect();
-        let tree = format!("<< /Type /Pages /Count {} /Kids [{}] >>", kids.len(), kids.join(" "));
+        let kids: Vec<String> = self
+            .pages
+            .iter()
+            .map(|page| format!("{page} 0 R"))
+            .collect();
+        let tree = format!(
+            "<< /Type /Pages /Count {} /Kids [{}] >>",
+            kids.len(),
+            kids.join(" ")
+        );
         self.objects[PAGE_TREE - 1] = tree.into_bytes();
 
         let mut file = b"%PDF-1.7\n%\xE2\xE3\xCF\xD3\n".to_vec();
@@ -201,8 +229,14 @@ impl PdfWriter {
         for offset in offsets {
             let _ = writeln!(tail, "{offset:010} 00000 n ");
         }
-        let info = self.info.map(|number| format!(" /Info {number} 0 R")).unwrap_or_default();
-        let _ = write!(tail, "trailer\n<< /Size {size} /Root {CATALOG} 0 R{info} >>\nstartxref\n{start}\n%%EOF\n");
+        let info = self
+            .info
+            .map(|number| format!(" /Info {number} 0 R"))
+            .unwrap_or_default();
+        let _ = write!(
+            tail,
+            "trailer\n<< /Size {size} /Root {CATALOG} 0 R{info} >>\nstartxref\n{start}\n%%EOF\n"
+        );
         file.extend_from_slice(tail.as_bytes());
     }
 }

@@ -5,7 +5,8 @@
 //! system call that the filter forbids. Whatever a kernel lacks is reported, not fatal: the parent decides whether that will do.
 
 use landlock::{
-    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetError, RulesetStatus, Scope,
+    ABI, Access, AccessFs, AccessNet, CompatLevel, Compatible, Ruleset, RulesetAttr, RulesetError,
+    RulesetStatus, Scope,
 };
 use rustix::process::{DumpableBehavior, Resource, Rlimit, Signal};
 
@@ -32,7 +33,10 @@ pub(super) fn restrict_process(memory_bytes: u64) -> SandboxStatus {
         (Resource::Fsize, 0, "file size limit"),
     ];
     for (resource, limit, name) in limits {
-        let limit = Rlimit { current: Some(limit), maximum: Some(limit) };
+        let limit = Rlimit {
+            current: Some(limit),
+            maximum: Some(limit),
+        };
         if rustix::process::setrlimit(resource, limit).is_err() {
             status.lacks(name);
         }

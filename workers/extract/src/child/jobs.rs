@@ -21,9 +21,19 @@ struct Job {
 }
 
 /// Says hello and serves jobs until the parent hangs up or a parser panics.
-pub(super) fn serve(socket: &UnixStream, formats: &[&dyn Format], sandbox: SandboxStatus) -> io::Result<()> {
+pub(super) fn serve(
+    socket: &UnixStream,
+    formats: &[&dyn Format],
+    sandbox: SandboxStatus,
+) -> io::Result<()> {
     let mut writer = socket;
-    frame::write(&mut writer, &FromChild::Hello { protocol: PROTOCOL_VERSION, sandbox })?;
+    frame::write(
+        &mut writer,
+        &FromChild::Hello {
+            protocol: PROTOCOL_VERSION,
+            sandbox,
+        },
+    )?;
     while let Some(job) = receive(socket)? {
         let outcome = panics::catch(|| run(job, formats, socket));
         let panicked = matches!(outcome, Err(ParseError::Crashed(_)));
@@ -38,7 +48,10 @@ pub(super) fn serve(socket: &UnixStream, formats: &[&dyn Format], sandbox: Sandb
 fn run(job: Job, formats: &[&dyn Format], socket: &UnixStream) -> Result<(), ParseError> {
     let request = job.message.request;
     let Some(format) = formats::find(formats, request.media) else {
-        return Err(ParseError::NotSupported(format!("no reader for {}", request.media.name())));
+        return Err(ParseError::NotSupported(format!(
+            "no reader for {}",
+            request.media.name()
+        )));
     };
     let mut input = Input::new(job.file)?;
     if input.size() == 0 {
@@ -52,7 +65,10 @@ fn run(job: Job, formats: &[&dyn Format], socket: &UnixStream) -> Result<(), Par
 fn last_message(outcome: Result<(), ParseError>) -> FromChild {
     match outcome {
         Ok(()) => FromChild::Done,
-        Err(error) => FromChild::Failed { code: error.code().to_owned(), detail: error.detail() },
+        Err(error) => FromChild::Failed {
+            code: error.code().to_owned(),
+            detail: error.detail(),
+        },
     }
 }
 
@@ -64,15 +80,24 @@ fn receive(socket: &UnixStream) -> io::Result<Option<Job>> {
         return Ok(None);
     }
     let Some(file) = file else {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "the parent sent a job without a file"));
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "the parent sent a job without a file",
+        ));
     };
     let mut reader = socket;
     reader.read_exact(&mut header[count..])?;
     let message = frame::read_body(&mut reader, header)?;
-    Ok(Some(Job { message, file: File::from(file) }))
+    Ok(Some(Job {
+        message,
+        file: File::from(file),
+    }))
 }
 
-fn receive_with_file(socket: &UnixStream, bytes: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
+fn receive_with_file(
+    socket: &UnixStream,
+    bytes: &mut [u8],
+) -> io::Result<(usize, Option<OwnedFd>)> {
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
     let mut slices = [IoSliceMut::new(bytes)];

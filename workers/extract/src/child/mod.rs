@@ -26,16 +26,22 @@ const DEFAULT_MEMORY_BYTES: u64 = 768 * 1024 * 1024;
 
 /// Runs a child that knows `formats`; returns when the parent hangs up. The first argument is the address space it may use, in bytes.
 pub fn main(formats: &'static [&'static dyn Format]) -> ExitCode {
-    let memory = std::env::args().nth(1).and_then(|text| text.parse().ok()).unwrap_or(DEFAULT_MEMORY_BYTES);
+    let memory = std::env::args()
+        .nth(1)
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(DEFAULT_MEMORY_BYTES);
     let status = harden::restrict_process(memory);
     panics::keep_quiet();
     let Ok(socket) = parent_socket() else {
         return ExitCode::FAILURE;
     };
-    let parser = thread::Builder::new().name("parser".to_owned()).stack_size(STACK_BYTES).spawn(move || {
-        let status = syscalls::restrict(status);
-        jobs::serve(&socket, formats, status)
-    });
+    let parser = thread::Builder::new()
+        .name("parser".to_owned())
+        .stack_size(STACK_BYTES)
+        .spawn(move || {
+            let status = syscalls::restrict(status);
+            jobs::serve(&socket, formats, status)
+        });
     match parser.map(thread::JoinHandle::join) {
         Ok(Ok(Ok(()))) => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,

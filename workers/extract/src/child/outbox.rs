@@ -11,7 +11,8 @@ use crate::error::{ParseError, short_message};
 use crate::formats::{MAX_PAGE_IMAGE_PIXELS, Output, PageImage};
 use crate::frame::{self, FromChild, PageImageHead};
 use crate::limits::{
-    MAX_COLUMNS, MAX_METADATA, MAX_METADATA_VALUE, MAX_PAGE_LINES, MAX_PAGE_TEXT, MAX_PAGES, MAX_WARNINGS, truncate,
+    MAX_COLUMNS, MAX_METADATA, MAX_METADATA_VALUE, MAX_PAGE_LINES, MAX_PAGE_TEXT, MAX_PAGES,
+    MAX_WARNINGS, truncate,
 };
 
 /// Sends what a format hands out.
@@ -27,7 +28,13 @@ pub(super) struct Outbox<'a> {
 impl<'a> Outbox<'a> {
     /// An outbox for one job.
     pub(super) fn new(socket: &'a UnixStream) -> Self {
-        Self { socket, last_page: 0, metadata: 0, warnings: 0, failed: None }
+        Self {
+            socket,
+            last_page: 0,
+            metadata: 0,
+            warnings: 0,
+            failed: None,
+        }
     }
 
     /// Reports a send that failed quietly.
@@ -50,10 +57,15 @@ impl<'a> Outbox<'a> {
 
     fn take_page_number(&mut self, number: u32) -> Result<(), ParseError> {
         if number > MAX_PAGES {
-            return Err(ParseError::LimitExceeded(format!("more than {MAX_PAGES} pages")));
+            return Err(ParseError::LimitExceeded(format!(
+                "more than {MAX_PAGES} pages"
+            )));
         }
         if number <= self.last_page {
-            return Err(ParseError::Crashed(format!("page {number} came after page {}", self.last_page)));
+            return Err(ParseError::Crashed(format!(
+                "page {number} came after page {}",
+                self.last_page
+            )));
         }
         self.last_page = number;
         Ok(())
@@ -64,7 +76,10 @@ impl Output for Outbox<'_> {
     fn page(&mut self, mut page: Page) -> Result<(), ParseError> {
         self.take_page_number(page.number)?;
         if tidy_page(&mut page) {
-            let message = format!("page {} holds more text than is kept; its end is left out", page.number);
+            let message = format!(
+                "page {} holds more text than is kept; its end is left out",
+                page.number
+            );
             self.warning(Warning::on_page("page_cut", page.number, message));
         }
         self.send(&FromChild::Page(page))
@@ -75,7 +90,9 @@ impl Output for Outbox<'_> {
         let pixels = u64::from(image.width) * u64::from(image.height);
         if pixels == 0 || pixels > MAX_PAGE_IMAGE_PIXELS || pixels != image.data.len() as u64 {
             let size = format!("{} x {}", image.width, image.height);
-            return Err(ParseError::LimitExceeded(format!("the picture of page {number} has {size} pixels")));
+            return Err(ParseError::LimitExceeded(format!(
+                "the picture of page {number} has {size} pixels"
+            )));
         }
         self.send(&FromChild::PageImage(PageImageHead {
             number,
@@ -90,7 +107,9 @@ impl Output for Outbox<'_> {
 
     fn table(&mut self, table: Table) -> Result<(), ParseError> {
         if table.columns.len() > MAX_COLUMNS {
-            return Err(ParseError::LimitExceeded(format!("more than {MAX_COLUMNS} columns")));
+            return Err(ParseError::LimitExceeded(format!(
+                "more than {MAX_COLUMNS} columns"
+            )));
         }
         self.send(&FromChild::Table(Box::new(table)))
     }
@@ -137,12 +156,18 @@ fn tidy_page(page: &mut Page) -> bool {
         page.text.truncate(end);
     }
     let characters = page.text.chars().count() as u32;
-    page.lines.retain(|line| line.start <= line.end && line.end <= characters && line.bbox.iter().all(|edge| edge.is_finite()));
+    page.lines.retain(|line| {
+        line.start <= line.end
+            && line.end <= characters
+            && line.bbox.iter().all(|edge| edge.is_finite())
+    });
     page.lines.truncate(MAX_PAGE_LINES);
     page.width = finite(page.width);
     page.height = finite(page.height);
     page.score = finite(page.score).clamp(0.0, 1.0);
-    page.confidence = page.confidence.map(|confidence| finite(confidence).clamp(0.0, 1.0));
+    page.confidence = page
+        .confidence
+        .map(|confidence| finite(confidence).clamp(0.0, 1.0));
     cut
 }
 
@@ -174,9 +199,21 @@ mod tests {
     fn a_page_is_brought_within_the_limits() {
         let mut page = page("é\0x");
         page.lines = vec![
-            Line { start: 0, end: 3, bbox: [0.0; 4] },
-            Line { start: 0, end: 4, bbox: [0.0; 4] },
-            Line { start: 0, end: 1, bbox: [f32::NAN, 0.0, 0.0, 0.0] },
+            Line {
+                start: 0,
+                end: 3,
+                bbox: [0.0; 4],
+            },
+            Line {
+                start: 0,
+                end: 4,
+                bbox: [0.0; 4],
+            },
+            Line {
+                start: 0,
+                end: 1,
+                bbox: [f32::NAN, 0.0, 0.0, 0.0],
+            },
         ];
         assert!(!tidy_page(&mut page));
         assert_eq!(page.text, "é\u{FFFD}x");
@@ -196,8 +233,17 @@ mod tests {
         let (socket, _other) = UnixStream::pair().unwrap();
         let mut outbox = Outbox::new(&socket);
         outbox.page(page("one")).unwrap();
-        assert!(matches!(outbox.page(page("one")), Err(ParseError::Crashed(_))));
+        assert!(matches!(
+            outbox.page(page("one")),
+            Err(ParseError::Crashed(_))
+        ));
         let number = MAX_PAGES + 1;
-        assert!(matches!(outbox.page(Page { number, ..page("x") }), Err(ParseError::LimitExceeded(_))));
+        assert!(matches!(
+            outbox.page(Page {
+                number,
+                ..page("x")
+            }),
+            Err(ParseError::LimitExceeded(_))
+        ));
     }
 }

@@ -17,7 +17,9 @@ thread_local! {
 /// Replaces the hook that would print the message.
 pub(super) fn keep_quiet() {
     panic::set_hook(Box::new(|info| {
-        let place = info.location().map_or_else(|| "unknown place".to_owned(), describe);
+        let place = info
+            .location()
+            .map_or_else(|| "unknown place".to_owned(), describe);
         PLACE.with_borrow_mut(|slot| *slot = place);
     }));
 }

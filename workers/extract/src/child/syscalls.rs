@@ -9,7 +9,8 @@ use std::collections::BTreeMap;
 
 use libc::c_long;
 use seccompiler::{
-    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
+    BackendError, BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition,
+    SeccompFilter, SeccompRule,
 };
 
 use crate::sandbox::SandboxStatus;
@@ -74,9 +75,13 @@ const DEADLY: &[c_long] = &[
 
 /// Filters all threads of this process and adds to `status` what could not be done.
 pub(super) fn restrict(mut status: SandboxStatus) -> SandboxStatus {
-    let installed = filters().map_err(seccompiler::Error::from).and_then(|programs| {
-        programs.iter().try_for_each(|program| seccompiler::apply_filter_all_threads(program))
-    });
+    let installed = filters()
+        .map_err(seccompiler::Error::from)
+        .and_then(|programs| {
+            programs
+                .iter()
+                .try_for_each(|program| seccompiler::apply_filter_all_threads(program))
+        });
     if installed.is_err() {
         status.lacks("seccomp");
     }
@@ -93,24 +98,48 @@ fn filters() -> Result<[BpfProgram; 2], BackendError> {
     allowed.insert(libc::SYS_tgkill, vec![only_own_process()?]);
     Ok([
         compile(deadly, SeccompAction::Allow, SeccompAction::KillProcess)?,
-        compile(allowed, SeccompAction::Errno(libc::EPERM as u32), SeccompAction::Allow)?,
+        compile(
+            allowed,
+            SeccompAction::Errno(libc::EPERM as u32),
+            SeccompAction::Allow,
+        )?,
     ])
 }
 
-fn compile(rules: Rules, otherwise: SeccompAction, matched: SeccompAction) -> Result<BpfProgram, BackendError> {
-    SeccompFilter::new(rules, otherwise, matched, std::env::consts::ARCH.try_into()?)?.try_into()
+fn compile(
+    rules: Rules,
+    otherwise: SeccompAction,
+    matched: SeccompAction,
+) -> Result<BpfProgram, BackendError> {
+    SeccompFilter::new(
+        rules,
+        otherwise,
+        matched,
+        std::env::consts::ARCH.try_into()?,
+    )?
+    .try_into()
 }
 
 /// Third argument of `mmap` and `mprotect`: no page becomes executable.
 fn never_executable() -> Result<SeccompRule, BackendError> {
     let exec = libc::PROT_EXEC as u64;
-    SeccompRule::new(vec![SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(exec), 0)?])
+    SeccompRule::new(vec![SeccompCondition::new(
+        2,
+        SeccompCmpArgLen::Dword,
+        SeccompCmpOp::MaskedEq(exec),
+        0,
+    )?])
 }
 
 /// First argument of `tgkill`: `abort` signals its own process and nothing else may be signalled.
 fn only_own_process() -> Result<SeccompRule, BackendError> {
     let own = u64::from(std::process::id());
-    SeccompRule::new(vec![SeccompCondition::new(0, SeccompCmpArgLen::Dword, SeccompCmpOp::Eq, own)?])
+    SeccompRule::new(vec![SeccompCondition::new(
+        0,
+        SeccompCmpArgLen::Dword,
+        SeccompCmpOp::Eq,
+        own,
+    )?])
 }
 
 #[cfg(test)]

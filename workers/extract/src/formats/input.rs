@@ -21,7 +21,11 @@ impl Input {
     /// Reads `file` from its beginning.
     pub fn new(mut file: File) -> io::Result<Self> {
         let size = file.seek(SeekFrom::End(0))?;
-        Ok(Self { file, position: 0, size })
+        Ok(Self {
+            file,
+            position: 0,
+            size,
+        })
     }
 
     /// Bytes in the file.
@@ -32,10 +36,15 @@ impl Input {
     /// The whole file, if it is at most `limit` bytes.
     pub fn read_all(&mut self, limit: u64) -> Result<Vec<u8>, ParseError> {
         if self.size > limit {
-            return Err(ParseError::LimitExceeded(format!("the file has {} bytes, the limit is {limit}", self.size)));
+            return Err(ParseError::LimitExceeded(format!(
+                "the file has {} bytes, the limit is {limit}",
+                self.size
+            )));
         }
         let mut bytes = Vec::new();
-        bytes.try_reserve_exact(self.size as usize).map_err(|_| ParseError::OutOfMemory)?;
+        bytes
+            .try_reserve_exact(self.size as usize)
+            .map_err(|_| ParseError::OutOfMemory)?;
         self.position = 0;
         let limit = self.size;
         self.take(limit).read_to_end(&mut bytes)?;
@@ -88,7 +97,10 @@ mod tests {
 
     #[test]
     fn a_file_over_the_limit_is_refused_before_it_is_read() {
-        assert!(matches!(input(b"abcdef").read_all(5), Err(ParseError::LimitExceeded(_))));
+        assert!(matches!(
+            input(b"abcdef").read_all(5),
+            Err(ParseError::LimitExceeded(_))
+        ));
     }
 
     #[test]

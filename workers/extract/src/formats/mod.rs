@@ -27,7 +27,12 @@ pub trait Format: Sync {
     fn media(&self) -> &[MediaType];
 
     /// Reads `input` and hands everything to `out`, pages in ascending order.
-    fn parse(&self, input: &mut Input, request: &ParseRequest, out: &mut dyn Output) -> Result<(), ParseError>;
+    fn parse(
+        &self,
+        input: &mut Input,
+        request: &ParseRequest,
+        out: &mut dyn Output,
+    ) -> Result<(), ParseError>;
 }
 
 /// Where a format puts what it reads. An error means that the job is over: return it.
@@ -73,7 +78,10 @@ pub struct PageImage {
 
 /// The format that reads `media`.
 pub fn find<'a>(formats: &[&'a dyn Format], media: MediaType) -> Option<&'a dyn Format> {
-    formats.iter().copied().find(|format| format.media().contains(&media))
+    formats
+        .iter()
+        .copied()
+        .find(|format| format.media().contains(&media))
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The attempts at one page, cheapest first, until one is good.
 //!
 //! 1. Automatic segmentation, on the picture in even light.
-//! 2. Nothing found: as one block (a page that is 4 degrees askew looks empty to automatic segmentation).
+//! 2. Nothing found on what looks like paper: as one block (a page that is 4 degrees askew looks empty to automatic segmentation).
 //!    Found, but doubtful: with orientation, which costs half as much again and reads a page that lies on its side.
 //! 3. Still doubtful and the light was evened: the picture as it came, in case the shadow was a photograph.
 
@@ -17,7 +17,7 @@ use crate::formats::PageImage;
 use crate::request::CancelFlag;
 
 /// Time for one attempt. A dense A4 page takes a second of CPU; the machine may be busy.
-const ATTEMPT_WITHIN: Duration = Duration::from_secs(60);
+const ATTEMPT_WITHIN: Duration = Duration::from_mins(1);
 
 /// Mean confidence from which an attempt is good. Clean print reads at 0.95, a page on its side at 0.4.
 const GOOD: f32 = 0.75;
@@ -34,7 +34,10 @@ pub(super) struct Reading {
 impl Reading {
     /// No text, for `reason`.
     pub(super) fn nothing(reason: EmptyReason) -> Self {
-        Self { empty_reason: Some(reason), ..Self::default() }
+        Self {
+            empty_reason: Some(reason),
+            ..Self::default()
+        }
     }
 }
 
@@ -42,20 +45,35 @@ impl Reading {
 pub(super) fn read(
     tesseract: &Tesseract,
     languages: &str,
-    image: PageImage,
+    image: &PageImage,
     budget: Duration,
     cancel: &CancelFlag,
 ) -> Result<Reading, ParseError> {
-    if prepare::is_blank(&image) {
+    if prepare::is_blank(image) {
         return Ok(Reading::nothing(EmptyReason::Blank));
     }
-    let scale = [image.page_width / image.width as f32, image.page_height / image.height as f32];
-    let evened = prepare::even_light(&image);
-    let mut climb = Climb { tesseract, languages, scale, end: Instant::now() + budget, cancel, best: None };
-    let result = climb.climb(evened.as_ref().unwrap_or(&image), evened.is_some().then_some(&image));
+    let scale = [
+        image.page_width / image.width as f32,
+        image.page_height / image.height as f32,
+    ];
+    let evened = prepare::even_light(image);
+    let mut climb = Climb {
+        tesseract,
+        languages,
+        scale,
+        end: Instant::now() + budget,
+        cancel,
+        best: None,
+    };
+    let result = climb.climb(
+        evened.as_ref().unwrap_or(image),
+        evened.is_some().then_some(image),
+    );
     match result {
         Err(RunError::Cancelled) => Err(ParseError::Cancelled),
-        Err(RunError::Failed) if climb.best.is_none() => Ok(Reading::nothing(EmptyReason::OcrFailed)),
+        Err(RunError::Failed) if climb.best.is_none() => {
+            Ok(Reading::nothing(EmptyReason::OcrFailed))
+        }
         Ok(()) | Err(RunError::Failed) => Ok(climb.into_reading()),
     }
 }
@@ -75,8 +93,11 @@ impl Climb<'_> {
         if self.is_good() {
             return Ok(());
         }
-        let next = if self.is_empty() { Segmentation::OneBlock } else { Segmentation::WithOrientation };
-        self.attempt(image, next)?;
+        if self.saw_words() {
+            self.attempt(image, Segmentation::WithOrientation)?;
+        } else if prepare::is_paper(image) {
+            self.attempt(image, Segmentation::OneBlock)?;
+        }
         match raw {
             Some(raw) if !self.is_good() => self.attempt(raw, Segmentation::Automatic),
             _ => Ok(()),
@@ -88,27 +109,38 @@ impl Climb<'_> {
             return Ok(());
         }
         let deadline = ATTEMPT_WITHIN.min(self.end.saturating_duration_since(Instant::now()));
-        let table = self.tesseract.read(image, self.languages, segmentation, deadline, self.cancel)?;
+        let table =
+            self.tesseract
+                .read(image, self.languages, segmentation, deadline, self.cancel)?;
         let found = tsv::parse(&table, self.scale);
-        if self.best.as_ref().is_none_or(|best| evidence(&found) > evidence(best)) {
+        if self
+            .best
+            .as_ref()
+            .is_none_or(|best| evidence(&found) > evidence(best))
+        {
             self.best = Some(found);
         }
         Ok(())
     }
 
     fn is_good(&self) -> bool {
-        self.best.as_ref().is_some_and(|best| best.characters > 0 && best.confidence >= GOOD)
+        self.best
+            .as_ref()
+            .is_some_and(|best| best.characters > 0 && best.confidence >= GOOD)
     }
 
-    fn is_empty(&self) -> bool {
-        self.best.as_ref().is_none_or(|best| best.characters == 0)
+    fn saw_words(&self) -> bool {
+        self.best.as_ref().is_some_and(|best| best.saw_words)
     }
 
     fn into_reading(self) -> Reading {
         match self.best {
-            Some(best) if best.characters > 0 => {
-                Reading { text: best.text, lines: best.lines, confidence: Some(best.confidence), empty_reason: None }
-            }
+            Some(best) if best.characters > 0 => Reading {
+                text: best.text,
+                lines: best.lines,
+                confidence: Some(best.confidence),
+                empty_reason: None,
+            },
             _ => Reading::nothing(EmptyReason::Blank),
         }
     }
@@ -125,7 +157,11 @@ mod tests {
 
     #[test]
     fn few_sure_words_beat_many_doubtful_ones() {
-        let found = |confidence, characters| Recognised { confidence, characters, ..Recognised::default() };
+        let found = |confidence, characters| Recognised {
+            confidence,
+            characters,
+            ..Recognised::default()
+        };
         assert!(evidence(&found(0.95, 900)) > evidence(&found(0.4, 1_100)));
         assert!(evidence(&found(0.9, 900)) > evidence(&found(0.95, 90)));
         assert!(evidence(&Recognised::default()) <= 0.0);
@@ -140,9 +176,18 @@ mod tests {
             dpi: 0.0,
             page_width: 64.0,
             page_height: 64.0,
-            data: (0..64 * 64).map(|index| if index % 7 == 0 { 0 } else { 255 }).collect(),
+            data: (0..64 * 64)
+                .map(|index| if index % 7 == 0 { 0 } else { 255 })
+                .collect(),
         };
-        let reading = read(&tesseract, "eng", image, Duration::from_secs(60), &CancelFlag::default()).unwrap();
+        let reading = read(
+            &tesseract,
+            "eng",
+            &image,
+            Duration::from_mins(1),
+            &CancelFlag::default(),
+        )
+        .unwrap();
         assert_eq!(reading, Reading::nothing(EmptyReason::OcrFailed));
     }
 }

@@ -22,7 +22,7 @@ use ladder::Reading;
 use tesseract::Tesseract;
 
 /// Time for all pages of one document: about 2,500 clean pages.
-const JOB_BUDGET: Duration = Duration::from_secs(30 * 60);
+const JOB_BUDGET: Duration = Duration::from_mins(30);
 
 /// Most languages at a time; each one makes recognition slower and worse.
 const MAX_LANGUAGES: usize = 4;
@@ -36,18 +36,28 @@ pub struct Ocr {
 impl Ocr {
     /// Looks for Tesseract on the first use, not before: most files need none.
     pub fn find() -> Self {
-        Self { installed: OnceLock::new() }
+        Self {
+            installed: OnceLock::new(),
+        }
     }
 
     /// A machine without Tesseract.
     #[cfg(test)]
     fn missing() -> Self {
-        Self { installed: OnceLock::from(None) }
+        Self {
+            installed: OnceLock::from(None),
+        }
     }
 
     /// Prepares for the pages of one document in `languages`, most likely first.
     pub fn start_job<'a>(&'a self, languages: &'a [String]) -> OcrJob<'a> {
-        OcrJob { ocr: self, wanted: languages, languages: None, warned: false, budget: JOB_BUDGET }
+        OcrJob {
+            ocr: self,
+            wanted: languages,
+            languages: None,
+            warned: false,
+            budget: JOB_BUDGET,
+        }
     }
 
     fn tesseract(&self) -> Option<&Tesseract> {
@@ -72,7 +82,7 @@ impl<'a> OcrJob<'a> {
     pub fn recognise(
         &mut self,
         number: u32,
-        image: PageImage,
+        image: &PageImage,
         cancel: &CancelFlag,
     ) -> Result<(Page, Vec<Warning>), ParseError> {
         let mut warnings = Vec::new();
@@ -87,9 +97,17 @@ impl<'a> OcrJob<'a> {
             Err(reason) => Reading::nothing(reason),
         };
         if reading.empty_reason == Some(EmptyReason::OcrFailed) {
-            warnings.push(Warning::on_page("ocr_failed", number, format!("the characters of page {number} could not be recognised")));
+            warnings.push(Warning::on_page(
+                "ocr_failed",
+                number,
+                format!("the characters of page {number} could not be recognised"),
+            ));
         }
-        let engine = if reading.text.is_empty() { TextEngine::None } else { TextEngine::Tesseract };
+        let engine = if reading.text.is_empty() {
+            TextEngine::None
+        } else {
+            TextEngine::Tesseract
+        };
         let page = Page {
             number,
             width,
@@ -105,7 +123,10 @@ impl<'a> OcrJob<'a> {
     }
 
     /// Tesseract and the languages to call it with, or why this page stays empty.
-    fn ready(&mut self, warnings: &mut Vec<Warning>) -> Result<(&'a Tesseract, String), EmptyReason> {
+    fn ready(
+        &mut self,
+        warnings: &mut Vec<Warning>,
+    ) -> Result<(&'a Tesseract, String), EmptyReason> {
         let ocr: &'a Ocr = self.ocr;
         let Some(tesseract) = ocr.tesseract() else {
             let message = "pages without text were not read: tesseract is not installed (package tesseract-ocr)";
@@ -113,7 +134,11 @@ impl<'a> OcrJob<'a> {
             return Err(EmptyReason::OcrUnavailable);
         };
         if self.budget.is_zero() {
-            self.warn_once("ocr_limit", "recognition of this document took too long; later pages were not read", warnings);
+            self.warn_once(
+                "ocr_limit",
+                "recognition of this document took too long; later pages were not read",
+                warnings,
+            );
             return Err(EmptyReason::Limit);
         }
         if self.languages.is_none() {
@@ -134,14 +159,26 @@ impl<'a> OcrJob<'a> {
 }
 
 /// The wanted languages that are installed, as Tesseract wants them; English when none is; empty when not even that.
-fn choose_languages(tesseract: &Tesseract, wanted: &[String], warnings: &mut Vec<Warning>) -> String {
-    let (found, missing): (Vec<&String>, Vec<&String>) =
-        wanted.iter().take(MAX_LANGUAGES).partition(|language| tesseract.has(language));
+fn choose_languages(
+    tesseract: &Tesseract,
+    wanted: &[String],
+    warnings: &mut Vec<Warning>,
+) -> String {
+    let (found, missing): (Vec<&String>, Vec<&String>) = wanted
+        .iter()
+        .take(MAX_LANGUAGES)
+        .partition(|language| tesseract.has(language));
     for language in missing {
         // A name that is not even shaped like one is not repeated to the user.
-        let name = if tesseract::is_language_name(language) { language.as_str() } else { "?" };
+        let name = if tesseract::is_language_name(language) {
+            language.as_str()
+        } else {
+            "?"
+        };
         let package = name.replace('_', "-");
-        let message = format!("recognition language {name} is not installed (package tesseract-ocr-{package})");
+        let message = format!(
+            "recognition language {name} is not installed (package tesseract-ocr-{package})"
+        );
         warnings.push(Warning::new("ocr_language_missing", message));
     }
     let mut names: Vec<&str> = found.into_iter().map(String::as_str).collect();
@@ -171,23 +208,27 @@ mod tests {
         let (ocr, languages) = (Ocr::missing(), ["eng".to_owned()]);
         let mut job = ocr.start_job(&languages);
         let cancel = CancelFlag::default();
-        let (page, warnings) = job.recognise(4, white(100), &cancel).unwrap();
+        let (page, warnings) = job.recognise(4, &white(100), &cancel).unwrap();
         assert_eq!(page.empty_reason, Some(EmptyReason::OcrUnavailable));
         assert_eq!((page.number, page.width, page.height), (4, 595.0, 842.0));
         assert_eq!(warnings[0].code, "ocr_unavailable");
         assert!(warnings[0].message.contains("tesseract-ocr"));
-        let (_, warnings) = job.recognise(5, white(100), &cancel).unwrap();
+        let (_, warnings) = job.recognise(5, &white(100), &cancel).unwrap();
         assert!(warnings.is_empty());
     }
 
     #[test]
     fn a_spent_budget_leaves_later_pages_empty() {
         let tesseract = Tesseract::pretend(&["eng"]);
-        let ocr = Ocr { installed: OnceLock::from(Some(tesseract)) };
+        let ocr = Ocr {
+            installed: OnceLock::from(Some(tesseract)),
+        };
         let languages = ["eng".to_owned()];
         let mut job = ocr.start_job(&languages);
         job.budget = Duration::ZERO;
-        let (page, warnings) = job.recognise(1, white(100), &CancelFlag::default()).unwrap();
+        let (page, warnings) = job
+            .recognise(1, &white(100), &CancelFlag::default())
+            .unwrap();
         assert_eq!(page.empty_reason, Some(EmptyReason::Limit));
         assert_eq!(warnings[0].code, "ocr_limit");
     }
@@ -199,7 +240,13 @@ mod tests {
             let wanted: Vec<String> = wanted.iter().map(|&name| name.to_owned()).collect();
             let mut warnings = Vec::new();
             let languages = choose_languages(&tesseract, &wanted, &mut warnings);
-            (languages, warnings.into_iter().map(|warning| warning.message).collect::<String>())
+            (
+                languages,
+                warnings
+                    .into_iter()
+                    .map(|warning| warning.message)
+                    .collect::<String>(),
+            )
         };
         assert_eq!(choose(&["deu", "eng"]).0, "deu+eng");
         let (languages, messages) = choose(&["chi_tra", "deu"]);

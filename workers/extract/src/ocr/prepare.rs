@@ -5,8 +5,11 @@
 
 use crate::formats::PageImage;
 
-/// Pictures smaller than this in either direction hold no line of text that could be read.
-const MIN_SIDE: u32 = 16;
+/// Pictures lower or narrower than this hold no line of text that could be read.
+const MIN_SIDE: u32 = 12;
+
+/// Pictures whose longer side is shorter than this are icons: no word fits in.
+const MIN_LONG_SIDE: u32 = 48;
 
 /// Least difference between the darkest and the brightest pixel of a picture with ink on it.
 const MIN_CONTRAST: u8 = 24;
@@ -20,17 +23,31 @@ const PAPER_SHARE: f32 = 0.10;
 /// Difference in brightness between dark and bright paper from which light counts as uneven. Scans stay below 30.
 const UNEVEN: u8 = 60;
 
+/// Share of a page that is paper; half of a dense newspaper is.
+const PAPER_ON_PAGE: f32 = 0.5;
+
+/// Difference in brightness within which a pixel is still paper.
+const PAPER_GRAIN: u8 = 48;
+
 /// Paper is never taken for darker than this, so that black pictures stay black.
 const DARKEST_PAPER: f32 = 40.0;
 
 /// Whether nothing on the picture can be text.
 pub(super) fn is_blank(image: &PageImage) -> bool {
-    if image.width < MIN_SIDE || image.height < MIN_SIDE {
+    if image.width.min(image.height) < MIN_SIDE || image.width.max(image.height) < MIN_LONG_SIDE {
         return true;
     }
     let darkest = image.data.iter().min().copied().unwrap_or(0);
     let brightest = image.data.iter().max().copied().unwrap_or(0);
     brightest - darkest < MIN_CONTRAST
+}
+
+/// Whether most of the picture is as bright as paper. A photograph is not, and reading it line by line finds only noise, slowly.
+pub(super) fn is_paper(image: &PageImage) -> bool {
+    let paper = brightness_of_paper(std::iter::once(image.data.as_slice()));
+    let darkest = paper.saturating_sub(PAPER_GRAIN);
+    let bright = image.data.iter().filter(|&&pixel| pixel >= darkest).count();
+    bright as f32 >= image.data.len() as f32 * PAPER_ON_PAGE
 }
 
 /// The picture as if its light were even; `None` when it is.
@@ -41,13 +58,20 @@ pub(super) fn even_light(image: &PageImage) -> Option<PageImage> {
     }
     let width = image.width as usize;
     let mut data = vec![0; image.data.len()];
-    for (y, (target, source)) in data.chunks_exact_mut(width).zip(image.data.chunks_exact(width)).enumerate() {
+    for (y, (target, source)) in data
+        .chunks_exact_mut(width)
+        .zip(image.data.chunks_exact(width))
+        .enumerate()
+    {
         let row = paper.row(y);
         for (x, (target, &source)) in target.iter_mut().zip(source).enumerate() {
             *target = (f32::from(source) * 255.0 / at(&row, x)).min(255.0) as u8;
         }
     }
-    Some(PageImage { data, ..image.clone() })
+    Some(PageImage {
+        data,
+        ..image.clone()
+    })
 }
 
 /// Brightness of the paper, one number for each tile.
@@ -64,7 +88,8 @@ impl Paper {
         for top in (0..height).step_by(TILE) {
             for left in (0..width).step_by(TILE) {
                 let right = (left + TILE).min(width);
-                let lines = (top..(top + TILE).min(height)).map(|y| &image.data[y * width + left..y * width + right]);
+                let lines = (top..(top + TILE).min(height))
+                    .map(|y| &image.data[y * width + left..y * width + right]);
                 tiles.push(brightness_of_paper(lines));
             }
         }
@@ -76,13 +101,21 @@ impl Paper {
     /// Each tile takes the value that `pick` prefers among itself and its neighbours.
     fn around(&self, pick: fn(u8, u8) -> u8) -> Self {
         let rows = self.tiles.len() / self.columns;
-        let near = |centre: usize, count: usize| centre.saturating_sub(1)..=(centre + 1).min(count - 1);
+        let near =
+            |centre: usize, count: usize| centre.saturating_sub(1)..=(centre + 1).min(count - 1);
         let tile = |index: usize| {
             let (row, column) = (index / self.columns, index % self.columns);
-            let around = near(row, rows).flat_map(|y| near(column, self.columns).map(move |x| (y, x)));
-            around.map(|(y, x)| self.tiles[y * self.columns + x]).reduce(pick).unwrap_or(u8::MAX)
+            let around =
+                near(row, rows).flat_map(|y| near(column, self.columns).map(move |x| (y, x)));
+            around
+                .map(|(y, x)| self.tiles[y * self.columns + x])
+                .reduce(pick)
+                .unwrap_or(u8::MAX)
         };
-        Self { columns: self.columns, tiles: (0..self.tiles.len()).map(tile).collect() }
+        Self {
+            columns: self.columns,
+            tiles: (0..self.tiles.len()).map(tile).collect(),
+        }
     }
 
     fn is_uneven(&self) -> bool {
@@ -98,7 +131,9 @@ impl Paper {
         let rows = self.tiles.len() / self.columns;
         let (above, below, share) = between(y, rows);
         let line = |row: usize| &self.tiles[row * self.columns..(row + 1) * self.columns];
-        let mix = |(&a, &b): (&u8, &u8)| (f32::from(a) * (1.0 - share) + f32::from(b) * share).max(DARKEST_PAPER);
+        let mix = |(&a, &b): (&u8, &u8)| {
+            (f32::from(a) * (1.0 - share) + f32::from(b) * share).max(DARKEST_PAPER)
+        };
         line(above).iter().zip(line(below)).map(mix).collect()
     }
 }
@@ -114,7 +149,11 @@ fn between(pixel: usize, count: usize) -> (usize, usize, f32) {
     let position = (pixel as f32 + 0.5) / TILE as f32 - 0.5;
     let first = position.max(0.0) as usize;
     let last = count - 1;
-    (first.min(last), (first + 1).min(last), (position - first as f32).clamp(0.0, 1.0))
+    (
+        first.min(last),
+        (first + 1).min(last),
+        (position - first as f32).clamp(0.0, 1.0),
+    )
 }
 
 /// The brightness that only `PAPER_SHARE` of the pixels pass.
@@ -148,10 +187,21 @@ mod tests {
             let (x, y) = (index % width, index / width);
             let share = f64::from(x) / f64::from(width);
             let paper = f64::from(left) * (1.0 - share) + f64::from(right) * share;
-            if y % 20 < 2 { (paper * 0.3) as u8 } else { paper as u8 }
+            if y % 20 < 2 {
+                (paper * 0.3) as u8
+            } else {
+                paper as u8
+            }
         };
         let data = (0..width * height).map(pixel).collect();
-        PageImage { width, height, dpi: 0.0, page_width: 640.0, page_height: 320.0, data }
+        PageImage {
+            width,
+            height,
+            dpi: 0.0,
+            page_width: 640.0,
+            page_height: 320.0,
+            data,
+        }
     }
 
     #[test]
@@ -164,8 +214,28 @@ mod tests {
     fn a_shadow_is_removed_and_the_ink_stays() {
         let flat = even_light(&page(70, 250)).unwrap();
         let row = |y: u32| &flat.data[(y * 640) as usize..((y + 1) * 640) as usize];
-        assert!(row(10).iter().all(|&pixel| pixel > 215), "paper: {:?}", row(10).iter().min());
-        assert!(row(20).iter().all(|&pixel| pixel < 100), "ink: {:?}", row(20).iter().max());
+        assert!(
+            row(10).iter().all(|&pixel| pixel > 165),
+            "paper: {:?}",
+            row(10).iter().min()
+        );
+        assert!(
+            row(20).iter().all(|&pixel| pixel < 100),
+            "ink: {:?}",
+            row(20).iter().max()
+        );
+    }
+
+    #[test]
+    fn print_is_paper_and_a_gradient_is_not() {
+        assert!(is_paper(&page(240, 250)));
+        let slope = (0..200 * 200).map(|index| (index % 200) as u8).collect();
+        assert!(!is_paper(&PageImage {
+            width: 200,
+            height: 200,
+            data: slope,
+            ..page(0, 0)
+        }));
     }
 
     #[test]
@@ -185,7 +255,14 @@ mod tests {
 
     #[test]
     fn pictures_smaller_than_a_tile_have_paper_too() {
-        let image = PageImage { width: 1, height: 1, dpi: 0.0, page_width: 1.0, page_height: 1.0, data: vec![9] };
+        let image = PageImage {
+            width: 1,
+            height: 1,
+            dpi: 0.0,
+            page_width: 1.0,
+            page_height: 1.0,
+            data: vec![9],
+        };
         assert!(even_light(&image).is_none());
     }
 }

@@ -33,13 +33,25 @@ pub(super) struct Streams {
 }
 
 /// Runs `command`, whose standard input is already set. It is killed when time is up or the caller cancels.
-pub(super) fn run(command: &mut Command, deadline: Duration, cancel: &CancelFlag) -> Result<Streams, RunError> {
+pub(super) fn run(
+    command: &mut Command,
+    deadline: Duration,
+    cancel: &CancelFlag,
+) -> Result<Streams, RunError> {
     let end = Instant::now() + deadline;
-    let child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().map_err(|_| RunError::Failed)?;
+    let child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|_| RunError::Failed)?;
     let mut running = Running { child };
     let streams = running.collect(end, cancel)?;
     let status = running.child.wait().map_err(|_| RunError::Failed)?;
-    if status.success() { Ok(streams) } else { Err(RunError::Failed) }
+    if status.success() {
+        Ok(streams)
+    } else {
+        Err(RunError::Failed)
+    }
 }
 
 /// A child that does not outlive its caller.
@@ -50,13 +62,19 @@ struct Running {
 impl Running {
     /// Reads both streams until both are closed and the process has ended.
     fn collect(&mut self, end: Instant, cancel: &CancelFlag) -> Result<Streams, RunError> {
-        let (Some(mut out), Some(mut err)) = (self.child.stdout.take(), self.child.stderr.take()) else {
+        let (Some(mut out), Some(mut err)) = (self.child.stdout.take(), self.child.stderr.take())
+        else {
             return Err(RunError::Failed);
         };
-        let process = rustix::process::pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty()).map_err(|_| RunError::Failed)?;
+        let process =
+            rustix::process::pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty())
+                .map_err(|_| RunError::Failed)?;
         rustix::io::ioctl_fionbio(&out, true).map_err(|_| RunError::Failed)?;
         rustix::io::ioctl_fionbio(&err, true).map_err(|_| RunError::Failed)?;
-        let mut streams = Streams { out: Vec::new(), err: Vec::new() };
+        let mut streams = Streams {
+            out: Vec::new(),
+            err: Vec::new(),
+        };
         let mut ended = false;
         while !ended {
             ended = wait(&out, &err, &process, end, cancel)?;
@@ -77,7 +95,13 @@ impl Drop for Running {
 }
 
 /// Waits for something to happen; true when the process has ended.
-fn wait(out: &impl AsFd, err: &impl AsFd, process: &impl AsFd, end: Instant, cancel: &CancelFlag) -> Result<bool, RunError> {
+fn wait(
+    out: &impl AsFd,
+    err: &impl AsFd,
+    process: &impl AsFd,
+    end: Instant,
+    cancel: &CancelFlag,
+) -> Result<bool, RunError> {
     if cancel.is_cancelled() {
         return Err(RunError::Cancelled);
     }
@@ -111,7 +135,7 @@ fn drain(source: &mut impl Read, target: &mut Vec<u8>) -> Result<(), RunError> {
 mod tests {
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(60);
+    const LONG: Duration = Duration::from_mins(1);
 
     fn shell(script: &str) -> Command {
         let mut command = Command::new("/bin/sh");
@@ -121,28 +145,48 @@ mod tests {
 
     #[test]
     fn both_streams_are_read_to_the_end() {
-        let streams = run(&mut shell("seq 100000; echo problem >&2"), LONG, &CancelFlag::default()).unwrap();
+        let streams = run(
+            &mut shell("seq 100000; echo problem >&2"),
+            LONG,
+            &CancelFlag::default(),
+        )
+        .unwrap();
         assert!(streams.out.ends_with(b"\n100000\n"));
         assert_eq!(streams.err, b"problem\n");
     }
 
     #[test]
     fn a_failing_or_missing_program_is_a_failure() {
-        assert_eq!(run(&mut shell("exit 3"), LONG, &CancelFlag::default()).unwrap_err(), RunError::Failed);
-        assert_eq!(run(&mut Command::new("/no/such"), LONG, &CancelFlag::default()).unwrap_err(), RunError::Failed);
+        assert_eq!(
+            run(&mut shell("exit 3"), LONG, &CancelFlag::default()).unwrap_err(),
+            RunError::Failed
+        );
+        assert_eq!(
+            run(&mut Command::new("/no/such"), LONG, &CancelFlag::default()).unwrap_err(),
+            RunError::Failed
+        );
     }
 
     #[test]
     fn time_and_output_are_limited() {
         let short = Duration::from_millis(50);
-        assert_eq!(run(&mut shell("exec sleep 1000"), short, &CancelFlag::default()).unwrap_err(), RunError::Failed);
-        assert_eq!(run(&mut shell("exec yes"), LONG, &CancelFlag::default()).unwrap_err(), RunError::Failed);
+        assert_eq!(
+            run(&mut shell("exec sleep 1000"), short, &CancelFlag::default()).unwrap_err(),
+            RunError::Failed
+        );
+        assert_eq!(
+            run(&mut shell("exec yes"), LONG, &CancelFlag::default()).unwrap_err(),
+            RunError::Failed
+        );
     }
 
     #[test]
     fn a_cancel_kills() {
         let cancel = CancelFlag::default();
         cancel.cancel();
-        assert_eq!(run(&mut shell("exec sleep 1000"), LONG, &cancel).unwrap_err(), RunError::Cancelled);
+        assert_eq!(
+            run(&mut shell("exec sleep 1000"), LONG, &cancel).unwrap_err(),
+            RunError::Cancelled
+        );
     }
 }

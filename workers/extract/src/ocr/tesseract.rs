@@ -55,15 +55,26 @@ impl Tesseract {
     /// Looks along `PATH` and asks for the languages.
     pub(super) fn find() -> Option<Self> {
         let path = env::var_os("PATH")?;
-        let program = env::split_paths(&path).map(|folder| folder.join(PROGRAM)).find(|path| path.is_file())?;
-        let mut found = Self { program, languages: BTreeSet::new() };
+        let program = env::split_paths(&path)
+            .map(|folder| folder.join(PROGRAM))
+            .find(|path| path.is_file())?;
+        let mut found = Self {
+            program,
+            languages: BTreeSet::new(),
+        };
         let mut command = found.command();
         command.arg("--list-langs").stdin(Stdio::null());
         let streams = process::run(&mut command, LIST_WITHIN, &CancelFlag::default()).ok()?;
         // Version 4 lists on standard error, version 5 on standard output.
         let text = [streams.out, streams.err].concat();
-        let lines = String::from_utf8_lossy(&text).lines().map(|line| line.trim().to_owned()).collect::<Vec<_>>();
-        found.languages = lines.into_iter().filter(|line| is_language_name(line)).collect();
+        let lines = String::from_utf8_lossy(&text)
+            .lines()
+            .map(|line| line.trim().to_owned())
+            .collect::<Vec<_>>();
+        found.languages = lines
+            .into_iter()
+            .filter(|line| is_language_name(line))
+            .collect();
         Some(found)
     }
 
@@ -71,7 +82,10 @@ impl Tesseract {
     #[cfg(test)]
     pub(super) fn pretend(languages: &[&str]) -> Self {
         let languages = languages.iter().map(|&name| name.to_owned()).collect();
-        Self { program: PathBuf::from("/no/such/program"), languages }
+        Self {
+            program: PathBuf::from("/no/such/program"),
+            languages,
+        }
     }
 
     /// Whether `language` can be recognised.
@@ -90,7 +104,14 @@ impl Tesseract {
     ) -> Result<String, RunError> {
         let picture = pgm_in_memory(image).map_err(|_| RunError::Failed)?;
         let mut command = self.command();
-        command.args(["stdin", "stdout", "-l", languages, "--psm", segmentation.argument()]);
+        command.args([
+            "stdin",
+            "stdout",
+            "-l",
+            languages,
+            "--psm",
+            segmentation.argument(),
+        ]);
         if image.dpi >= 1.0 {
             command.args(["--dpi", &format!("{:.0}", image.dpi)]);
         }
@@ -101,7 +122,10 @@ impl Tesseract {
 
     fn command(&self) -> Command {
         let mut command = Command::new(&self.program);
-        command.env_clear().env("OMP_THREAD_LIMIT", "1").env("LC_ALL", "C");
+        command
+            .env_clear()
+            .env("OMP_THREAD_LIMIT", "1")
+            .env("LC_ALL", "C");
         if let Some(folder) = env::var_os(DATA_VARIABLE) {
             command.env(DATA_VARIABLE, folder);
         }
@@ -113,7 +137,10 @@ impl Tesseract {
 pub(super) fn is_language_name(name: &str) -> bool {
     let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
     let parts: Vec<&str> = name.split('/').collect();
-    let whole = parts.len() <= 2 && parts.iter().all(|part| !part.is_empty() && part.chars().all(plain));
+    let whole = parts.len() <= 2
+        && parts
+            .iter()
+            .all(|part| !part.is_empty() && part.chars().all(plain));
     whole && name.len() <= 40
 }
 
@@ -137,17 +164,35 @@ mod tests {
         for name in ["eng", "chi_sim", "script/Latin", "deu_latf"] {
             assert!(is_language_name(name), "{name}");
         }
-        for name in ["", "-l", "../eng", "a b", "eng;", "/etc", "a/b/c", "List of available languages (2):"] {
+        for name in [
+            "",
+            "-l",
+            "../eng",
+            "a b",
+            "eng;",
+            "/etc",
+            "a/b/c",
+            "List of available languages (2):",
+        ] {
             assert!(!is_language_name(name), "{name}");
         }
     }
 
     #[test]
     fn a_picture_is_written_as_pgm() {
-        let image =
-            PageImage { width: 2, height: 1, dpi: 0.0, page_width: 2.0, page_height: 1.0, data: vec![0, 255] };
+        let image = PageImage {
+            width: 2,
+            height: 1,
+            dpi: 0.0,
+            page_width: 2.0,
+            page_height: 1.0,
+            data: vec![0, 255],
+        };
         let mut bytes = Vec::new();
-        pgm_in_memory(&image).unwrap().read_to_end(&mut bytes).unwrap();
+        pgm_in_memory(&image)
+            .unwrap()
+            .read_to_end(&mut bytes)
+            .unwrap();
         assert_eq!(bytes, b"P5\n2 1\n255\n\x00\xff");
     }
 }

@@ -5,8 +5,8 @@ use crate::document::Line;
 /// Words below this confidence are noise: specks, rules, edges of pictures.
 const MIN_WORD_CONFIDENCE: f32 = 0.20;
 
-/// Lines below this mean confidence are noise as well.
-const MIN_LINE_CONFIDENCE: f32 = 0.35;
+/// Lines below this mean confidence are noise as well: leaves and waves read as letters at 0.4, bad print at 0.7.
+const MIN_LINE_CONFIDENCE: f32 = 0.50;
 
 /// Columns of the table.
 const COLUMNS: usize = 12;
@@ -21,8 +21,10 @@ pub(super) struct Recognised {
     pub(super) lines: Vec<Line>,
     /// Mean over characters, 0 to 1.
     pub(super) confidence: f32,
-    /// Characters that carry the text.
+    /// Characters of words in `text`.
     pub(super) characters: usize,
+    /// Whether Tesseract saw any word, noise included.
+    pub(super) saw_words: bool,
 }
 
 /// Place of a line in the table: block, paragraph, line.
@@ -38,8 +40,13 @@ struct Word<'a> {
 
 /// Reads a table; `scale` are the page's units per pixel in x and y.
 pub(super) fn parse(table: &str, scale: [f32; 2]) -> Recognised {
-    let words: Vec<Word<'_>> = table.lines().filter_map(parse_word).collect();
-    let mut page = Builder { scale, ..Builder::default() };
+    let mut words: Vec<Word<'_>> = table.lines().filter_map(parse_word).collect();
+    let mut page = Builder {
+        scale,
+        ..Builder::default()
+    };
+    page.page.saw_words = !words.is_empty();
+    words.retain(|word| word.confidence >= MIN_WORD_CONFIDENCE);
     for line in words.chunk_by(|a, b| a.place == b.place) {
         page.add(line);
     }
@@ -48,21 +55,39 @@ pub(super) fn parse(table: &str, scale: [f32; 2]) -> Recognised {
 
 fn parse_word(row: &str) -> Option<Word<'_>> {
     let cells: Vec<&str> = row.splitn(COLUMNS, '\t').collect();
-    let [level, _page, block, paragraph, line, _word, left, top, width, height, confidence, text] = cells[..] else {
+    let [
+        level,
+        _page,
+        block,
+        paragraph,
+        line,
+        _word,
+        left,
+        top,
+        width,
+        height,
+        confidence,
+        text,
+    ] = cells[..]
+    else {
         return None;
     };
     if level != WORD || text.trim().is_empty() {
         return None;
     }
     let confidence = confidence.parse::<f32>().ok()? / 100.0;
-    let [left, top, width, height] = [left, top, width, height].map(|cell| cell.parse::<f32>().unwrap_or(0.0));
+    let [left, top, width, height] =
+        [left, top, width, height].map(|cell| cell.parse::<f32>().unwrap_or(0.0));
     Some(Word {
-        place: (block.parse().ok()?, paragraph.parse().ok()?, line.parse().ok()?),
+        place: (
+            block.parse().ok()?,
+            paragraph.parse().ok()?,
+            line.parse().ok()?,
+        ),
         bbox: [left, top, left + width, top + height],
         confidence: confidence.clamp(0.0, 1.0),
         text: text.trim(),
     })
-    .filter(|word| word.confidence >= MIN_WORD_CONFIDENCE)
 }
 
 #[derive(Default)]
@@ -80,7 +105,10 @@ impl Builder {
     /// Adds the words of one line.
     fn add(&mut self, words: &[Word<'_>]) {
         let characters: usize = words.iter().map(|word| word.text.chars().count()).sum();
-        let weight: f32 = words.iter().map(|word| word.confidence * word.text.chars().count() as f32).sum();
+        let weight: f32 = words
+            .iter()
+            .map(|word| word.confidence * word.text.chars().count() as f32)
+            .sum();
         if characters == 0 || weight / (characters as f32) < MIN_LINE_CONFIDENCE {
             return;
         }
@@ -98,15 +126,31 @@ impl Builder {
             }
             self.push(word.text);
         }
-        self.page.lines.push(Line { start, end: self.length, bbox: self.bbox(words) });
+        self.page.lines.push(Line {
+            start,
+            end: self.length,
+            bbox: self.bbox(words),
+        });
         self.page.characters += characters;
         self.weight += weight;
     }
 
     fn bbox(&self, words: &[Word<'_>]) -> [f32; 4] {
-        let all = words.iter().map(|word| word.bbox).reduce(|a, b| [a[0].min(b[0]), a[1].min(b[1]), a[2].max(b[2]), a[3].max(b[3])]);
+        let all = words.iter().map(|word| word.bbox).reduce(|a, b| {
+            [
+                a[0].min(b[0]),
+                a[1].min(b[1]),
+                a[2].max(b[2]),
+                a[3].max(b[3]),
+            ]
+        });
         let [x0, y0, x1, y1] = all.unwrap_or_default();
-        [x0 * self.scale[0], y0 * self.scale[1], x1 * self.scale[0], y1 * self.scale[1]]
+        [
+            x0 * self.scale[0],
+            y0 * self.scale[1],
+            x1 * self.scale[0],
+            y1 * self.scale[1],
+        ]
     }
 
     fn push(&mut self, text: &str) {
@@ -128,8 +172,18 @@ mod tests {
 
     const HEAD: &str = "level\tpage_num\tblock_num\tpar_num\tline_num\tword_num\tleft\ttop\twidth\theight\tconf\ttext\n";
 
-    fn word(block: u32, paragraph: u32, line: u32, left: u32, confidence: f32, text: &str) -> String {
-        format!("5\t1\t{block}\t{paragraph}\t{line}\t1\t{left}\t{}\t10\t8\t{confidence}\t{text}\n", line * 10)
+    fn word(
+        block: u32,
+        paragraph: u32,
+        line: u32,
+        left: u32,
+        confidence: f32,
+        text: &str,
+    ) -> String {
+        format!(
+            "5\t1\t{block}\t{paragraph}\t{line}\t1\t{left}\t{}\t10\t8\t{confidence}\t{text}\n",
+            line * 10
+        )
     }
 
     #[test]
@@ -145,11 +199,24 @@ mod tests {
         .concat();
         let page = parse(&table, [0.5, 2.0]);
         assert_eq!(page.text, "Größe zwei\ndrei\n\nvier");
-        assert_eq!(page.lines[0], Line { start: 0, end: 10, bbox: [0.0, 20.0, 15.0, 36.0] });
+        assert_eq!(
+            page.lines[0],
+            Line {
+                start: 0,
+                end: 10,
+                bbox: [0.0, 20.0, 15.0, 36.0]
+            }
+        );
         let quoted: Vec<String> = page
             .lines
             .iter()
-            .map(|line| page.text.chars().skip(line.start as usize).take((line.end - line.start) as usize).collect())
+            .map(|line| {
+                page.text
+                    .chars()
+                    .skip(line.start as usize)
+                    .take((line.end - line.start) as usize)
+                    .collect()
+            })
             .collect();
         assert_eq!(quoted, ["Größe zwei", "drei", "vier"]);
         assert!((page.confidence - (13.0 * 0.9 + 4.0 * 0.8) / 17.0).abs() < 1e-5);
@@ -157,9 +224,18 @@ mod tests {
 
     #[test]
     fn noise_is_left_out() {
-        let table = [HEAD.to_owned(), word(1, 1, 1, 0, 12.0, "|~"), word(1, 1, 2, 0, 30.0, "~~"), word(1, 1, 3, 0, 95.0, "text")].concat();
+        let table = [
+            HEAD.to_owned(),
+            word(1, 1, 1, 0, 12.0, "|~"),
+            word(1, 1, 2, 0, 42.0, "~~"),
+            word(1, 1, 3, 0, 95.0, "text"),
+        ]
+        .concat();
         assert_eq!(parse(&table, [1.0, 1.0]).text, "text");
         assert_eq!(parse("", [1.0, 1.0]), Recognised::default());
-        assert_eq!(parse("5\tx\n\t\t\t\t\t\t\t\t\t\t\t\n", [1.0, 1.0]), Recognised::default());
+        assert_eq!(
+            parse("5\tx\n\t\t\t\t\t\t\t\t\t\t\t\n", [1.0, 1.0]),
+            Recognised::default()
+        );
     }
 }

@@ -10,7 +10,8 @@ use crate::error::{ParseError, short_message};
 use crate::formats::MAX_PAGE_IMAGE_PIXELS;
 use crate::frame::PageImageHead;
 use crate::limits::{
-    MAX_COLUMNS, MAX_METADATA, MAX_METADATA_VALUE, MAX_PAGE_LINES, MAX_PAGE_TEXT, MAX_PAGES, MAX_TOP, MAX_WARNINGS, truncate,
+    MAX_COLUMNS, MAX_METADATA, MAX_METADATA_VALUE, MAX_PAGE_LINES, MAX_PAGE_TEXT, MAX_PAGES,
+    MAX_TOP, MAX_WARNINGS, truncate,
 };
 use crate::media::MediaType;
 
@@ -28,7 +29,11 @@ pub(super) struct Assembly {
 impl Assembly {
     /// Nothing yet, and at most `budget` bytes of it.
     pub(super) fn new(media: MediaType, budget: u64) -> Self {
-        Self { document: Document::empty(media), budget, last_page: 0 }
+        Self {
+            document: Document::empty(media),
+            budget,
+            last_page: 0,
+        }
     }
 
     /// Pages so far.
@@ -38,7 +43,10 @@ impl Assembly {
 
     /// Whether any page has text.
     pub(super) fn has_text(&self) -> bool {
-        self.document.pages.iter().any(|page| !page.text.trim().is_empty())
+        self.document
+            .pages
+            .iter()
+            .any(|page| !page.text.trim().is_empty())
     }
 
     /// What was built.
@@ -69,7 +77,10 @@ impl Assembly {
         self.page_number(head.number)?;
         let pixels = u64::from(head.width) * u64::from(head.height);
         let sizes = [head.dpi, head.page_width, head.page_height];
-        if pixels == 0 || pixels > MAX_PAGE_IMAGE_PIXELS || sizes.iter().any(|size| !size.is_finite() || *size < 0.0) {
+        if pixels == 0
+            || pixels > MAX_PAGE_IMAGE_PIXELS
+            || sizes.iter().any(|size| !size.is_finite() || *size < 0.0)
+        {
             return Err(broken("an impossible picture"));
         }
         Ok(pixels as usize)
@@ -77,11 +88,16 @@ impl Assembly {
 
     /// Sets the table, once.
     pub(super) fn table(&mut self, mut table: Table) -> Result<(), ParseError> {
-        if self.document.table.is_some() || table.columns.len() > MAX_COLUMNS || table.sample.len() > SAMPLE_ROWS {
+        if self.document.table.is_some()
+            || table.columns.len() > MAX_COLUMNS
+            || table.sample.len() > SAMPLE_ROWS
+        {
             return Err(broken("an impossible table"));
         }
         let rows = table.sample.len() as u64;
-        if table.rows.checked_sub(rows) != Some(table.rows_left_out) || table.ragged_rows > table.rows {
+        if table.rows.checked_sub(rows) != Some(table.rows_left_out)
+            || table.ragged_rows > table.rows
+        {
             return Err(broken("a table that does not add up"));
         }
         let mut last = 0;
@@ -103,10 +119,15 @@ impl Assembly {
 
     fn column(&mut self, column: &mut Column) -> Result<(), ParseError> {
         let numbers = [column.mean, column.sum, column.stddev];
-        if column.top.len() > MAX_TOP || numbers.iter().flatten().any(|number| !number.is_finite()) {
+        if column.top.len() > MAX_TOP || numbers.iter().flatten().any(|number| !number.is_finite())
+        {
             return Err(broken("an impossible column"));
         }
-        let texts = column.min.iter_mut().chain(&mut column.max).chain(column.top.iter_mut().map(|(value, _)| value));
+        let texts = column
+            .min
+            .iter_mut()
+            .chain(&mut column.max)
+            .chain(column.top.iter_mut().map(|(value, _)| value));
         let mut bytes = column.name.len();
         for text in texts {
             bytes += text.len();
@@ -118,7 +139,11 @@ impl Assembly {
 
     /// Sets the image properties, once.
     pub(super) fn image(&mut self, image: ImageInfo) -> Result<(), ParseError> {
-        let exif_bytes = image.exif.iter().map(|(key, value)| key.len() + value.len()).sum();
+        let exif_bytes = image
+            .exif
+            .iter()
+            .map(|(key, value)| key.len() + value.len())
+            .sum();
         let plausible = self.document.image.is_none()
             && (1..=8).contains(&image.orientation)
             && image.exif.len() <= MAX_METADATA
@@ -131,7 +156,11 @@ impl Assembly {
         self.document.image = Some(ImageInfo {
             format: no_nul(image.format),
             color: no_nul(image.color),
-            exif: image.exif.into_iter().map(|(key, value)| (no_nul(key), no_nul(value))).collect(),
+            exif: image
+                .exif
+                .into_iter()
+                .map(|(key, value)| (no_nul(key), no_nul(value)))
+                .collect(),
             ..image
         });
         Ok(())
@@ -149,32 +178,52 @@ impl Assembly {
     }
 
     /// Adds a warning; more than anyone reads are dropped.
-    pub(super) fn warning(&mut self, warning: Warning) {
+    pub(super) fn warning(&mut self, warning: &Warning) {
         if self.document.warnings.len() < MAX_WARNINGS {
-            let (code, message) = (short_message(&warning.code), short_message(&warning.message));
-            self.document.warnings.push(Warning { code, message, page: warning.page });
+            let (code, message) = (
+                short_message(&warning.code),
+                short_message(&warning.message),
+            );
+            self.document.warnings.push(Warning {
+                code,
+                message,
+                page: warning.page,
+            });
         }
     }
 
     fn spend(&mut self, bytes: usize) -> Result<(), ParseError> {
         let left = self.budget.checked_sub(bytes as u64 + ITEM_BYTES);
-        self.budget = left.ok_or_else(|| ParseError::LimitExceeded("the document holds more text than is kept".to_owned()))?;
+        self.budget = left.ok_or_else(|| {
+            ParseError::LimitExceeded("the document holds more text than is kept".to_owned())
+        })?;
         Ok(())
     }
 }
 
 fn check_page(page: &Page) -> Result<(), ParseError> {
     let shares = [Some(page.score), page.confidence];
-    let in_range = shares.iter().flatten().all(|share| (0.0..=1.0).contains(share));
-    let sizes = [page.width, page.height].iter().all(|size| size.is_finite() && *size >= 0.0);
+    let in_range = shares
+        .iter()
+        .flatten()
+        .all(|share| (0.0..=1.0).contains(share));
+    let sizes = [page.width, page.height]
+        .iter()
+        .all(|size| size.is_finite() && *size >= 0.0);
     if !in_range || !sizes || page.text.len() > MAX_PAGE_TEXT || page.lines.len() > MAX_PAGE_LINES {
         return Err(broken("an impossible page"));
     }
     let characters = page.text.chars().count() as u32;
     let inside = page.lines.iter().all(|line| {
-        line.start <= line.end && line.end <= characters && line.bbox.iter().all(|edge| edge.is_finite())
+        line.start <= line.end
+            && line.end <= characters
+            && line.bbox.iter().all(|edge| edge.is_finite())
     });
-    if inside { Ok(()) } else { Err(broken("a line outside its page")) }
+    if inside {
+        Ok(())
+    } else {
+        Err(broken("a line outside its page"))
+    }
 }
 
 fn no_nul(mut text: String) -> String {
@@ -216,7 +265,13 @@ mod tests {
             rows,
             ragged_rows: 0,
             columns: vec![],
-            sample: sample.iter().map(|&number| Row { number, cells: vec!["a\0".into()] }).collect(),
+            sample: sample
+                .iter()
+                .map(|&number| Row {
+                    number,
+                    cells: vec!["a\0".into()],
+                })
+                .collect(),
             rows_left_out: rows.saturating_sub(sample.len() as u64),
         }
     }
@@ -240,21 +295,60 @@ mod tests {
 
     #[test]
     fn lies_about_a_page_end_the_job() {
-        let line = |start, end| Line { start, end, bbox: [0.0; 4] };
-        assert!(assembly().page(Page { lines: vec![line(0, 2)], ..page(1, "éa") }).is_ok());
-        assert!(is_lie(assembly().page(Page { lines: vec![line(0, 3)], ..page(1, "éa") })));
-        assert!(is_lie(assembly().page(Page { lines: vec![line(2, 1)], ..page(1, "éa") })));
-        assert!(is_lie(assembly().page(Page { score: 1.5, ..page(1, "") })));
-        assert!(is_lie(assembly().page(Page { width: f32::NAN, ..page(1, "") })));
+        let line = |start, end| Line {
+            start,
+            end,
+            bbox: [0.0; 4],
+        };
+        assert!(
+            assembly()
+                .page(Page {
+                    lines: vec![line(0, 2)],
+                    ..page(1, "éa")
+                })
+                .is_ok()
+        );
+        assert!(is_lie(assembly().page(Page {
+            lines: vec![line(0, 3)],
+            ..page(1, "éa")
+        })));
+        assert!(is_lie(assembly().page(Page {
+            lines: vec![line(2, 1)],
+            ..page(1, "éa")
+        })));
+        assert!(is_lie(assembly().page(Page {
+            score: 1.5,
+            ..page(1, "")
+        })));
+        assert!(is_lie(assembly().page(Page {
+            width: f32::NAN,
+            ..page(1, "")
+        })));
     }
 
     #[test]
     fn lies_about_a_picture_end_the_job() {
-        let head = PageImageHead { number: 1, width: 2, height: 3, dpi: 0.0, page_width: 2.0, page_height: 3.0 };
+        let head = PageImageHead {
+            number: 1,
+            width: 2,
+            height: 3,
+            dpi: 0.0,
+            page_width: 2.0,
+            page_height: 3.0,
+        };
         assert_eq!(assembly().page_image(&head).unwrap(), 6);
-        assert!(is_lie(assembly().page_image(&PageImageHead { width: 0, ..head })));
-        assert!(is_lie(assembly().page_image(&PageImageHead { width: u32::MAX, height: u32::MAX, ..head })));
-        assert!(is_lie(assembly().page_image(&PageImageHead { page_width: f32::INFINITY, ..head })));
+        assert!(is_lie(
+            assembly().page_image(&PageImageHead { width: 0, ..head })
+        ));
+        assert!(is_lie(assembly().page_image(&PageImageHead {
+            width: u32::MAX,
+            height: u32::MAX,
+            ..head
+        })));
+        assert!(is_lie(assembly().page_image(&PageImageHead {
+            page_width: f32::INFINITY,
+            ..head
+        })));
     }
 
     #[test]
@@ -262,8 +356,14 @@ mod tests {
         assert!(assembly().table(table(3, &[1, 2])).is_ok());
         assert!(is_lie(assembly().table(table(1, &[1, 2]))));
         assert!(is_lie(assembly().table(table(3, &[2, 1]))));
-        assert!(is_lie(assembly().table(Table { rows_left_out: 7, ..table(3, &[1]) })));
-        assert!(is_lie(assembly().table(Table { ragged_rows: 4, ..table(3, &[1, 2]) })));
+        assert!(is_lie(assembly().table(Table {
+            rows_left_out: 7,
+            ..table(3, &[1])
+        })));
+        assert!(is_lie(assembly().table(Table {
+            ragged_rows: 4,
+            ..table(3, &[1, 2])
+        })));
         let mut twice = assembly();
         twice.table(table(0, &[])).unwrap();
         assert!(is_lie(twice.table(table(0, &[]))));
@@ -282,6 +382,9 @@ mod tests {
     fn the_budget_is_a_limit_and_not_a_crash() {
         let mut assembly = Assembly::new(MediaType::Pdf, 100);
         assembly.page(page(1, "short")).unwrap();
-        assert!(matches!(assembly.page(page(2, "short")), Err(ParseError::LimitExceeded(_))));
+        assert!(matches!(
+            assembly.page(page(2, "short")),
+            Err(ParseError::LimitExceeded(_))
+        ));
     }
 }

@@ -62,9 +62,22 @@ impl ChildProcess {
         let never = CancelFlag::default();
         let mut watch = Watch::new(&never, HELLO_WITHIN, HELLO_WITHIN);
         match process.receive(&mut watch) {
-            Ok(FromChild::Hello { protocol: PROTOCOL_VERSION, sandbox }) => process.sandbox = sandbox,
-            Ok(_) => return Err(ParseError::Unavailable(format!("{} is of another version", program.display()))),
-            Err(error) => return Err(ParseError::Unavailable(format!("no answer from {}: {error}", program.display()))),
+            Ok(FromChild::Hello {
+                protocol: PROTOCOL_VERSION,
+                sandbox,
+            }) => process.sandbox = sandbox,
+            Ok(_) => {
+                return Err(ParseError::Unavailable(format!(
+                    "{} is of another version",
+                    program.display()
+                )));
+            }
+            Err(error) => {
+                return Err(ParseError::Unavailable(format!(
+                    "no answer from {}: {error}",
+                    program.display()
+                )));
+            }
         }
         Ok(process)
     }
@@ -78,7 +91,10 @@ impl ChildProcess {
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()?;
-        let stderr = child.stderr.take().expect("standard error was asked for as a pipe");
+        let stderr = child
+            .stderr
+            .take()
+            .expect("standard error was asked for as a pipe");
         rustix::io::ioctl_fionbio(&stderr, true)?;
         Ok(Self {
             child,
@@ -100,13 +116,23 @@ impl ChildProcess {
         let files = [file.as_fd()];
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
         let mut control = SendAncillaryBuffer::new(&mut space);
-        assert!(control.push(SendAncillaryMessage::ScmRights(&files)), "the buffer has room for one descriptor");
+        assert!(
+            control.push(SendAncillaryMessage::ScmRights(&files)),
+            "the buffer has room for one descriptor"
+        );
         let sent = rustix::io::retry_on_intr(|| {
-            rustix::net::sendmsg(&self.socket, &[IoSlice::new(&bytes)], &mut control, SendFlags::NOSIGNAL)
+            rustix::net::sendmsg(
+                &self.socket,
+                &[IoSlice::new(&bytes)],
+                &mut control,
+                SendFlags::NOSIGNAL,
+            )
         });
         match sent {
             Ok(count) if count == bytes.len() => Ok(()),
-            Ok(_) => Err(ParseError::Unavailable("a job did not fit into the socket".to_owned())),
+            Ok(_) => Err(ParseError::Unavailable(
+                "a job did not fit into the socket".to_owned(),
+            )),
             Err(_) => Err(self.explain_death()),
         }
     }
@@ -117,7 +143,8 @@ impl ChildProcess {
         loop {
             let mut header = [0; HEADER];
             self.receive_exact(&mut header, watch)?;
-            let header = Header::decode(header).ok_or_else(|| broken("an impossible frame length"))?;
+            let header =
+                Header::decode(header).ok_or_else(|| broken("an impossible frame length"))?;
             let start = message.len();
             if start + header.length > MAX_MESSAGE {
                 return Err(broken("a message without end"));
@@ -133,14 +160,19 @@ impl ChildProcess {
     }
 
     /// Fills `target` with the bytes that follow.
-    pub(super) fn receive_exact(&mut self, target: &mut [u8], watch: &mut Watch<'_>) -> Result<(), ParseError> {
+    pub(super) fn receive_exact(
+        &mut self,
+        target: &mut [u8],
+        watch: &mut Watch<'_>,
+    ) -> Result<(), ParseError> {
         let mut filled = 0;
         while filled < target.len() {
             if self.start == self.buffer.len() {
                 self.fill_buffer(watch)?;
             }
             let count = (self.buffer.len() - self.start).min(target.len() - filled);
-            target[filled..filled + count].copy_from_slice(&self.buffer[self.start..self.start + count]);
+            target[filled..filled + count]
+                .copy_from_slice(&self.buffer[self.start..self.start + count]);
             self.start += count;
             filled += count;
         }
@@ -210,7 +242,9 @@ impl ChildProcess {
     }
 
     fn ends_by_itself(&self) -> bool {
-        let Ok(process) = rustix::process::pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty()) else {
+        let Ok(process) =
+            rustix::process::pidfd_open(Pid::from_child(&self.child), PidfdFlags::empty())
+        else {
             return false;
         };
         let timeout = Timespec::try_from(DIE_WITHIN).expect("a second fits into a time span");

@@ -23,7 +23,9 @@ pub(super) fn explain(status: ExitStatus, last_words: &[u8]) -> ParseError {
         libc::SIGKILL => ParseError::OutOfMemory,
         libc::SIGSYS => ParseError::Crashed("stopped at a forbidden system call".to_owned()),
         libc::SIGABRT if contains(last_words, OUT_OF_MEMORY) => ParseError::OutOfMemory,
-        libc::SIGABRT | libc::SIGSEGV if contains(last_words, STACK_OVERFLOW) => ParseError::Crashed("stack overflow".to_owned()),
+        libc::SIGABRT | libc::SIGSEGV if contains(last_words, STACK_OVERFLOW) => {
+            ParseError::Crashed("stack overflow".to_owned())
+        }
         libc::SIGABRT => ParseError::Crashed("aborted".to_owned()),
         signal => ParseError::Crashed(format!("ended by signal {signal}")),
     }
@@ -43,11 +45,20 @@ mod tests {
 
     #[test]
     fn every_end_has_its_error() {
-        assert!(matches!(signalled(libc::SIGABRT, "memory allocation of 9 bytes failed"), ParseError::OutOfMemory));
-        assert!(matches!(signalled(libc::SIGKILL, ""), ParseError::OutOfMemory));
+        assert!(matches!(
+            signalled(libc::SIGABRT, "memory allocation of 9 bytes failed"),
+            ParseError::OutOfMemory
+        ));
+        assert!(matches!(
+            signalled(libc::SIGKILL, ""),
+            ParseError::OutOfMemory
+        ));
         assert!(matches!(signalled(libc::SIGXCPU, ""), ParseError::Timeout));
         let messages = [
-            signalled(libc::SIGABRT, "thread 'parser' (7) has overflowed its stack"),
+            signalled(
+                libc::SIGABRT,
+                "thread 'parser' (7) has overflowed its stack",
+            ),
             signalled(libc::SIGABRT, ""),
             signalled(libc::SIGSYS, ""),
             signalled(libc::SIGBUS, ""),

@@ -60,19 +60,29 @@ impl Ending {
         if !keeps_pages || !self.assembly.has_text() {
             return Err(error);
         }
-        let message = format!("reading stopped after {} pages: {error}", self.assembly.pages());
-        self.assembly.warning(Warning::new("incomplete", message));
+        let message = format!(
+            "reading stopped after {} pages: {error}",
+            self.assembly.pages()
+        );
+        self.assembly.warning(&Warning::new("incomplete", message));
         Ok(self.assembly.finish())
     }
 
     /// Whether the error may be the fault of an earlier job of the same child.
     pub(super) fn is_death(&self) -> bool {
-        matches!(self.error, Some(ParseError::Crashed(_) | ParseError::OutOfMemory))
+        matches!(
+            self.error,
+            Some(ParseError::Crashed(_) | ParseError::OutOfMemory)
+        )
     }
 }
 
 /// Runs `job` on `child` to its end.
-pub(super) fn run(child: &mut ChildProcess, job: &Job<'_>, on: &mut dyn FnMut(ParseProgress)) -> Ending {
+pub(super) fn run(
+    child: &mut ChildProcess,
+    job: &Job<'_>,
+    on: &mut dyn FnMut(ParseProgress),
+) -> Ending {
     let assembly = Assembly::new(job.request.media, job.config.output_bytes);
     let mut course = Course {
         watch: Watch::new(job.cancel, wall(job), job.config.idle_progress),
@@ -84,18 +94,31 @@ pub(super) fn run(child: &mut ChildProcess, job: &Job<'_>, on: &mut dyn FnMut(Pa
     let last = course.drive(job);
     let assembly = course.assembly;
     match last {
-        Ok(Last::Done) => Ending { assembly, error: None, reusable: true },
+        Ok(Last::Done) => Ending {
+            assembly,
+            error: None,
+            reusable: true,
+        },
         Ok(Last::Failed(error)) => {
             let reusable = !matches!(error, ParseError::Crashed(_));
-            Ending { assembly, error: Some(error), reusable }
+            Ending {
+                assembly,
+                error: Some(error),
+                reusable,
+            }
         }
-        Err(error) => Ending { assembly, error: Some(error), reusable: false },
+        Err(error) => Ending {
+            assembly,
+            error: Some(error),
+            reusable: false,
+        },
     }
 }
 
 fn wall(job: &Job<'_>) -> Duration {
     let bytes = job.file.metadata().map_or(0, |metadata| metadata.len());
-    let by_size = WALL_BASE.saturating_add(WALL_PER_MIB.saturating_mul((bytes / MIB).min(u64::from(u32::MAX)) as u32));
+    let by_size = WALL_BASE
+        .saturating_add(WALL_PER_MIB.saturating_mul((bytes / MIB).min(u64::from(u32::MAX)) as u32));
     by_size.min(job.config.wall)
 }
 
@@ -116,11 +139,18 @@ struct Course<'a> {
 impl Course<'_> {
     /// An error means that the child is lost.
     fn drive(&mut self, job: &Job<'_>) -> Result<Last, ParseError> {
-        self.child.send_job(job.file, &ToChild { request: job.request.clone() })?;
+        self.child.send_job(
+            job.file,
+            &ToChild {
+                request: job.request.clone(),
+            },
+        )?;
         loop {
             match self.child.receive(&mut self.watch)? {
                 FromChild::Done => return Ok(Last::Done),
-                FromChild::Failed { code, detail } => return Ok(Last::Failed(ParseError::from_wire(&code, &detail))),
+                FromChild::Failed { code, detail } => {
+                    return Ok(Last::Failed(ParseError::from_wire(&code, &detail)));
+                }
                 FromChild::PageImage(head) => self.recognise(head, job.cancel)?,
                 other => self.take(other)?,
             }
@@ -137,16 +167,17 @@ impl Course<'_> {
             FromChild::Image(image) => self.assembly.image(image),
             FromChild::Metadata(key, value) => self.assembly.metadata(&key, &value),
             FromChild::Warning(warning) => {
-                self.assembly.warning(warning);
+                self.assembly.warning(&warning);
                 Ok(())
             }
             FromChild::Progress { done, total } => {
                 self.progress.report(done, total);
                 Ok(())
             }
-            FromChild::Hello { .. } | FromChild::PageImage(_) | FromChild::Done | FromChild::Failed { .. } => {
-                Err(broken("a message out of order"))
-            }
+            FromChild::Hello { .. }
+            | FromChild::PageImage(_)
+            | FromChild::Done
+            | FromChild::Failed { .. } => Err(broken("a message out of order")),
         }
     }
 
@@ -162,9 +193,9 @@ impl Course<'_> {
             page_height: head.page_height,
             data,
         };
-        let (page, warnings) = self.ocr.recognise(head.number, image, cancel)?;
+        let (page, warnings) = self.ocr.recognise(head.number, &image, cancel)?;
         for warning in warnings {
-            self.assembly.warning(warning);
+            self.assembly.warning(&warning);
         }
         self.assembly.page(page)?;
         let total = self.progress.last.and_then(|progress| progress.total);
@@ -210,7 +241,11 @@ mod tests {
             empty_reason: None,
         };
         assembly.page(page).unwrap();
-        Ending { assembly, error: Some(error), reusable: false }
+        Ending {
+            assembly,
+            error: Some(error),
+            reusable: false,
+        }
     }
 
     #[test]
@@ -222,15 +257,24 @@ mod tests {
 
     #[test]
     fn a_cancel_or_an_empty_document_is_an_error() {
-        assert!(matches!(ending(ParseError::Cancelled, "text").into_outcome(), Err(ParseError::Cancelled)));
-        assert!(matches!(ending(ParseError::Timeout, " ").into_outcome(), Err(ParseError::Timeout)));
+        assert!(matches!(
+            ending(ParseError::Cancelled, "text").into_outcome(),
+            Err(ParseError::Cancelled)
+        ));
+        assert!(matches!(
+            ending(ParseError::Timeout, " ").into_outcome(),
+            Err(ParseError::Timeout)
+        ));
     }
 
     #[test]
     fn progress_never_goes_back_and_is_not_repeated() {
         let mut seen = Vec::new();
         let mut on = |progress: ParseProgress| seen.push(progress.done);
-        let mut progress = Progress { on: &mut on, last: None };
+        let mut progress = Progress {
+            on: &mut on,
+            last: None,
+        };
         for done in [1, 3, 2, 3, 4] {
             progress.report(done, None);
         }

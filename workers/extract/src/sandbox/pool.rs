@@ -33,7 +33,7 @@ const MIB: u64 = 1024 * 1024;
 const MAX_JOBS: u32 = 1_000;
 
 /// Age at which a child is replaced.
-const MAX_AGE: Duration = Duration::from_secs(600);
+const MAX_AGE: Duration = Duration::from_mins(10);
 
 /// Memory at which a child is replaced after its job; what one big file took is then given back.
 const MAX_RESIDENT: u64 = 256 * MIB;
@@ -67,7 +67,7 @@ impl PoolConfig {
             program,
             slots: slots.max(1),
             memory_bytes: 768 * MIB,
-            wall: Duration::from_secs(120),
+            wall: Duration::from_mins(2),
             idle_progress: Duration::from_secs(30),
             output_bytes: 64 * MIB,
             require_sandbox: false,
@@ -82,10 +82,18 @@ pub fn find_program() -> Result<PathBuf, ParseError> {
     }
     let current = env::current_exe()?;
     let folders = current.ancestors().skip(1).take(2);
-    let found = folders.map(|folder| folder.join(PROGRAM)).find(|path| path.is_file());
+    let found = folders
+        .map(|folder| folder.join(PROGRAM))
+        .find(|path| path.is_file());
     found.ok_or_else(|| {
-        let folder = current.parent().unwrap_or(Path::new("/")).display().to_string();
-        ParseError::Unavailable(format!("{PROGRAM} is not in {folder}; set {PROGRAM_VARIABLE} to its path"))
+        let folder = current
+            .parent()
+            .unwrap_or(Path::new("/"))
+            .display()
+            .to_string();
+        ParseError::Unavailable(format!(
+            "{PROGRAM} is not in {folder}; set {PROGRAM_VARIABLE} to its path"
+        ))
     })
 }
 
@@ -119,7 +127,15 @@ impl ParserPool {
         }
         idle.lock().push(first);
         let free_slots = Mutex::new(config.slots);
-        Ok(Self { config, ocr: Ocr::find(), idle, free_slots, slot_freed: Condvar::new(), spawner, sandbox })
+        Ok(Self {
+            config,
+            ocr: Ocr::find(),
+            idle,
+            free_slots,
+            slot_freed: Condvar::new(),
+            spawner,
+            sandbox,
+        })
     }
 
     /// How far children can lock themselves in on this kernel.
@@ -138,7 +154,13 @@ impl ParserPool {
         on: &mut dyn FnMut(ParseProgress),
     ) -> Result<Document, ParseError> {
         let _slot = self.take_slot(cancel)?;
-        let job = Job { config: &self.config, ocr: &self.ocr, file, request, cancel };
+        let job = Job {
+            config: &self.config,
+            ocr: &self.ocr,
+            file,
+            request,
+            cancel,
+        };
         let child = self.take_child(cancel)?;
         let was_used = child.jobs > 0;
         let mut ending = self.run(child, &job, on);
@@ -148,12 +170,21 @@ impl ParserPool {
         ending.into_outcome()
     }
 
-    fn run(&self, mut child: ChildProcess, job: &Job<'_>, on: &mut dyn FnMut(ParseProgress)) -> Ending {
+    fn run(
+        &self,
+        mut child: ChildProcess,
+        job: &Job<'_>,
+        on: &mut dyn FnMut(ParseProgress),
+    ) -> Ending {
         let ending = job::run(&mut child, job, on);
         if ending.reusable && !is_worn(&child) {
             self.idle.lock().push(child);
         } else {
-            tracing::debug!(child.pid = child.id(), child.jobs = child.jobs, "a parser child is replaced");
+            tracing::debug!(
+                child.pid = child.id(),
+                child.jobs = child.jobs,
+                "a parser child is replaced"
+            );
             child.kill();
             self.spawner.bury(child);
             self.spawner.order_spare();
@@ -198,7 +229,9 @@ impl ParserPool {
 }
 
 fn is_worn(child: &ChildProcess) -> bool {
-    child.jobs >= MAX_JOBS || child.born.elapsed() >= MAX_AGE || child.resident_bytes() >= MAX_RESIDENT
+    child.jobs >= MAX_JOBS
+        || child.born.elapsed() >= MAX_AGE
+        || child.resident_bytes() >= MAX_RESIDENT
 }
 
 /// One of the pool's slots; free again when dropped.

@@ -50,14 +50,23 @@ pub(super) struct Spawner {
 
 impl Spawner {
     /// Starts the thread. `slots` callers may wait for it at a time.
-    pub(super) fn start(recipe: Recipe, slots: usize, idle: IdleChildren) -> Result<Self, ParseError> {
+    pub(super) fn start(
+        recipe: Recipe,
+        slots: usize,
+        idle: IdleChildren,
+    ) -> Result<Self, ParseError> {
         // Per slot at most one child to start, one spare and one to bury are under way.
         let (orders, receiver) = mpsc::sync_channel(3 * slots + 1);
         let thread = thread::Builder::new()
             .name("quire-parse-spawner".to_owned())
             .spawn(move || serve(&recipe, &receiver, &idle))
-            .map_err(|error| ParseError::Unavailable(format!("no thread for starting parsers: {error}")))?;
-        Ok(Self { orders: Some(orders), thread: Some(thread) })
+            .map_err(|error| {
+                ParseError::Unavailable(format!("no thread for starting parsers: {error}"))
+            })?;
+        Ok(Self {
+            orders: Some(orders),
+            thread: Some(thread),
+        })
     }
 
     /// A new child.
@@ -68,9 +77,13 @@ impl Spawner {
             match answer.recv_timeout(TICK) {
                 Ok(child) => return child,
                 Err(RecvTimeoutError::Disconnected) => {
-                    return Err(ParseError::Unavailable("the thread that starts parsers has ended".to_owned()));
+                    return Err(ParseError::Unavailable(
+                        "the thread that starts parsers has ended".to_owned(),
+                    ));
                 }
-                Err(RecvTimeoutError::Timeout) if cancel.is_cancelled() => return Err(ParseError::Cancelled),
+                Err(RecvTimeoutError::Timeout) if cancel.is_cancelled() => {
+                    return Err(ParseError::Cancelled);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
             }
         }
@@ -128,7 +141,9 @@ fn spawn(recipe: &Recipe) -> Reply {
     let child = ChildProcess::spawn(&recipe.program, recipe.memory_bytes)?;
     if recipe.require_sandbox && child.sandbox.degraded {
         let missing = child.sandbox.missing.join(", ");
-        return Err(ParseError::Unavailable(format!("a full sandbox is required and this kernel lacks: {missing}")));
+        return Err(ParseError::Unavailable(format!(
+            "a full sandbox is required and this kernel lacks: {missing}"
+        )));
     }
     Ok(child)
 }

@@ -26,7 +26,12 @@ pub(super) struct Watch<'a> {
 impl<'a> Watch<'a> {
     /// At most `wall` in all and `longest_silence` between two messages.
     pub(super) fn new(cancel: &'a CancelFlag, wall: Duration, longest_silence: Duration) -> Self {
-        Self { cancel, wall, silence: longest_silence, longest_silence }
+        Self {
+            cancel,
+            wall,
+            silence: longest_silence,
+            longest_silence,
+        }
     }
 
     /// How long the next wait may take, or why there may be none.
@@ -72,7 +77,9 @@ mod tests {
         let cancel = CancelFlag::default();
         let second = Duration::from_secs(1);
         let mut watch = Watch::new(&cancel, 3 * second, second);
-        let long_ago = Instant::now().checked_sub(2 * second).expect("the machine is up for two seconds");
+        let long_ago = Instant::now()
+            .checked_sub(2 * second)
+            .expect("the machine is up for two seconds");
         watch.waited(long_ago);
         assert!(matches!(watch.next_wait(), Err(ParseError::Timeout)));
         watch.heard();

@@ -5,22 +5,43 @@ use quire_extract::{ColumnKind, Document, MediaType, ParseError, Table};
 use crate::support::{fixture, parse, pool};
 
 fn table(content: &[u8]) -> Table {
-    parse(&pool(), MediaType::Csv, content).unwrap().table.unwrap()
+    parse(&pool(), MediaType::Csv, content)
+        .unwrap()
+        .table
+        .unwrap()
 }
 
 fn cells(table: &Table) -> Vec<Vec<&str>> {
-    table.sample.iter().map(|row| row.cells.iter().map(String::as_str).collect()).collect()
+    table
+        .sample
+        .iter()
+        .map(|row| row.cells.iter().map(String::as_str).collect())
+        .collect()
 }
 
 #[test]
 fn a_small_table_is_profiled_exactly() {
     let table = table(b"city,people,share\nRome,2800000,0.5\nOslo,700000,0.25\nRome,,0.75\n");
-    assert_eq!((table.rows, table.ragged_rows, table.rows_left_out), (3, 0, 0));
-    assert_eq!((table.delimiter, table.has_header, table.encoding.as_str()), (',', true, "UTF-8"));
-    let [city, people, share] = &table.columns[..] else { panic!("{:?}", table.columns) };
-    assert_eq!((city.name.as_str(), city.kind, city.distinct), ("city", ColumnKind::Text, 2));
+    assert_eq!(
+        (table.rows, table.ragged_rows, table.rows_left_out),
+        (3, 0, 0)
+    );
+    assert_eq!(
+        (table.delimiter, table.has_header, table.encoding.as_str()),
+        (',', true, "UTF-8")
+    );
+    let [city, people, share] = &table.columns[..] else {
+        panic!("{:?}", table.columns)
+    };
+    assert_eq!(
+        (city.name.as_str(), city.kind, city.distinct),
+        ("city", ColumnKind::Text, 2)
+    );
     assert_eq!(city.top, [("Rome".to_owned(), 2), ("Oslo".to_owned(), 1)]);
-    assert_eq!((people.kind, people.nulls, people.sum), (ColumnKind::Integer, 1, Some(3_500_000.0)));
+    assert_eq!(
+        (people.kind, people.nulls, people.sum),
+        (ColumnKind::Integer, 1, Some(3_500_000.0))
+    );
     assert_eq!((share.kind, share.mean), (ColumnKind::Float, Some(0.5)));
     assert_eq!(cells(&table)[1], ["Oslo", "700000", "0.25"]);
 }
@@ -29,7 +50,14 @@ fn a_small_table_is_profiled_exactly() {
 fn ragged_rows_are_counted_and_kept_as_they_are() {
     let table = table(b"a,b,c\n1,2,3\n4,5\n6,7,8,9\n");
     assert_eq!((table.rows, table.ragged_rows), (3, 2));
-    assert_eq!(cells(&table), [vec!["1", "2", "3"], vec!["4", "5"], vec!["6", "7", "8", "9"]]);
+    assert_eq!(
+        cells(&table),
+        [
+            vec!["1", "2", "3"],
+            vec!["4", "5"],
+            vec!["6", "7", "8", "9"]
+        ]
+    );
     assert_eq!(table.columns[2].nulls, 1);
 }
 
@@ -40,12 +68,23 @@ fn a_large_table_keeps_its_first_rows_and_counts_all() {
         text += &format!("{id},g{}\n", id % 7);
     }
     let table = table(text.as_bytes());
-    assert_eq!((table.rows, table.sample.len() as u64 + table.rows_left_out), (150_000, 150_000));
+    assert_eq!(
+        (table.rows, table.sample.len() as u64 + table.rows_left_out),
+        (150_000, 150_000)
+    );
     assert_eq!(table.sample.len(), quire_extract::document::SAMPLE_ROWS);
-    let [id, group] = &table.columns[..] else { panic!("{:?}", table.columns) };
-    assert_eq!((id.sum, id.max.as_deref(), id.distinct_exact), (Some(11_249_925_000.0), Some("149999"), false));
+    let [id, group] = &table.columns[..] else {
+        panic!("{:?}", table.columns)
+    };
+    assert_eq!(
+        (id.sum, id.max.as_deref(), id.distinct_exact),
+        (Some(11_249_925_000.0), Some("149999"), false)
+    );
     assert!((140_000..160_000).contains(&id.distinct));
-    assert_eq!((group.distinct, group.distinct_exact, group.top[0].1), (7, true, 21_429));
+    assert_eq!(
+        (group.distinct, group.distinct_exact, group.top[0].1),
+        (7, true, 21_429)
+    );
 }
 
 #[test]
@@ -57,17 +96,29 @@ fn other_encodings_and_dialects_read_the_same() {
     for content in [text.as_bytes(), &utf16, &legacy] {
         let table = table(content);
         assert_eq!((cells(&table), table.delimiter), (expected.clone(), ';'));
-        assert_eq!((table.columns[1].kind, table.columns[1].sum), (ColumnKind::Float, Some(3.75)));
+        assert_eq!(
+            (table.columns[1].kind, table.columns[1].sum),
+            (ColumnKind::Float, Some(3.75))
+        );
     }
 }
 
 #[test]
 fn nul_and_open_quotes_and_preambles_end_in_a_document() {
-    let document: Document = parse(&pool(), MediaType::Csv, b"a,b\n1,x\0y\n2,\"open\n3,z\n").unwrap();
+    let document: Document =
+        parse(&pool(), MediaType::Csv, b"a,b\n1,x\0y\n2,\"open\n3,z\n").unwrap();
     let table = document.table.unwrap();
-    assert_eq!(cells(&table), [["1", "x\u{FFFD}y"], ["2", "\"open"], ["3", "z"]]);
+    assert_eq!(
+        cells(&table),
+        [["1", "x\u{FFFD}y"], ["2", "\"open"], ["3", "z"]]
+    );
     assert_eq!(document.warnings[0].code, "open_quote");
-    let document = parse(&pool(), MediaType::Csv, b"Report for May\n\nname,age\nanna,31\nbert,45\n").unwrap();
+    let document = parse(
+        &pool(),
+        MediaType::Csv,
+        b"Report for May\n\nname,age\nanna,31\nbert,45\n",
+    )
+    .unwrap();
     assert_eq!(document.warnings[0].code, "preamble_left_out");
     assert_eq!(document.table.unwrap().columns[1].name, "age");
 }
@@ -76,10 +127,19 @@ fn nul_and_open_quotes_and_preambles_end_in_a_document() {
 fn limits_are_typed_errors() {
     let pool = pool();
     let wide = ",".repeat(20_000) + "\n";
-    assert!(matches!(parse(&pool, MediaType::Csv, wide.as_bytes()), Err(ParseError::LimitExceeded(_))));
+    assert!(matches!(
+        parse(&pool, MediaType::Csv, wide.as_bytes()),
+        Err(ParseError::LimitExceeded(_))
+    ));
     let long = "a,b\n1,".to_owned() + &"x".repeat(3_000_000) + "\n";
-    assert!(matches!(parse(&pool, MediaType::Csv, long.as_bytes()), Err(ParseError::LimitExceeded(_))));
-    assert!(matches!(parse(&pool, MediaType::Csv, b" \n \n"), Err(ParseError::Damaged(_))));
+    assert!(matches!(
+        parse(&pool, MediaType::Csv, long.as_bytes()),
+        Err(ParseError::LimitExceeded(_))
+    ));
+    assert!(matches!(
+        parse(&pool, MediaType::Csv, b" \n \n"),
+        Err(ParseError::Damaged(_))
+    ));
 }
 
 #[test]
@@ -89,6 +149,13 @@ fn a_fixture_file_is_read() {
     let table = table(&bytes);
     let text = String::from_utf8(bytes).unwrap();
     assert!(table.has_header && table.rows > 5, "{table:?}");
-    let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
-    assert_eq!(names.join(&table.delimiter.to_string()), text.lines().next().unwrap());
+    let names: Vec<&str> = table
+        .columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect();
+    assert_eq!(
+        names.join(&table.delimiter.to_string()),
+        text.lines().next().unwrap()
+    );
 }

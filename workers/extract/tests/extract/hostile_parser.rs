@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use quire_extract::{CancelFlag, Document, MediaType, ParseError, ParseRequest, ParserPool, PoolConfig};
+use quire_extract::{
+    CancelFlag, Document, MediaType, ParseError, ParseRequest, ParserPool, PoolConfig,
+};
 
 use crate::support::{file, mock_parser, parse, quire_parse};
 
@@ -11,7 +13,10 @@ fn config() -> PoolConfig {
 }
 
 fn impatient() -> PoolConfig {
-    PoolConfig { idle_progress: Duration::from_millis(300), ..config() }
+    PoolConfig {
+        idle_progress: Duration::from_millis(300),
+        ..config()
+    }
 }
 
 fn order(pool: &ParserPool, what: &str) -> Result<Document, ParseError> {
@@ -39,32 +44,57 @@ fn a_panic_is_a_crash_that_names_its_place_and_no_content() {
 
 #[test]
 fn an_abort_an_exit_and_a_stack_overflow_are_crashes() {
-    assert_eq!(error_of(config(), "abort").to_string(), "the parser crashed: aborted");
-    assert_eq!(error_of(config(), "exit").to_string(), "the parser crashed: exited with status 0 in the middle of a job");
-    assert_eq!(error_of(config(), "stack").to_string(), "the parser crashed: stack overflow");
+    assert_eq!(
+        error_of(config(), "abort").to_string(),
+        "the parser crashed: aborted"
+    );
+    assert_eq!(
+        error_of(config(), "exit").to_string(),
+        "the parser crashed: exited with status 0 in the middle of a job"
+    );
+    assert_eq!(
+        error_of(config(), "stack").to_string(),
+        "the parser crashed: stack overflow"
+    );
 }
 
 #[test]
 fn memory_without_end_is_out_of_memory() {
-    let config = PoolConfig { memory_bytes: 256 * 1024 * 1024, ..config() };
-    assert!(matches!(error_of(config, "allocate"), ParseError::OutOfMemory));
+    let config = PoolConfig {
+        memory_bytes: 256 * 1024 * 1024,
+        ..config()
+    };
+    assert!(matches!(
+        error_of(config, "allocate"),
+        ParseError::OutOfMemory
+    ));
 }
 
 #[test]
 fn a_spinning_and_a_sleeping_parser_run_out_of_time() {
     assert!(matches!(error_of(impatient(), "spin"), ParseError::Timeout));
-    assert!(matches!(error_of(impatient(), "sleep"), ParseError::Timeout));
+    assert!(matches!(
+        error_of(impatient(), "sleep"),
+        ParseError::Timeout
+    ));
 }
 
 #[test]
 fn signs_of_life_do_not_stretch_the_wall_deadline() {
-    let config = PoolConfig { wall: Duration::from_millis(500), ..config() };
+    let config = PoolConfig {
+        wall: Duration::from_millis(500),
+        ..config()
+    };
     assert!(matches!(error_of(config, "chatter"), ParseError::Timeout));
 }
 
 #[test]
 fn output_without_end_stops_at_the_budget_and_keeps_what_there_is() {
-    let pool = ParserPool::start(PoolConfig { output_bytes: 1_000_000, ..config() }).unwrap();
+    let pool = ParserPool::start(PoolConfig {
+        output_bytes: 1_000_000,
+        ..config()
+    })
+    .unwrap();
     let document = order(&pool, "flood").unwrap();
     assert_eq!(document.pages.len(), 9);
     assert_eq!(document.warnings[0].code, "incomplete");
@@ -101,7 +131,8 @@ fn a_cancel_ends_the_wait_for_a_slot() {
         let outcome = pool.parse(&file(b"spin"), &request, &busy, &mut |_| {
             waiting.cancel();
             // The slot is taken by this very job, so the other one can only wait, and sees that it is cancelled.
-            let second = scope.spawn(|| pool.parse(&file(b"text"), &request, &waiting, &mut |_| ()));
+            let second =
+                scope.spawn(|| pool.parse(&file(b"text"), &request, &waiting, &mut |_| ()));
             assert!(matches!(second.join().unwrap(), Err(ParseError::Cancelled)));
             busy.cancel();
         });
@@ -112,17 +143,36 @@ fn a_cancel_ends_the_wait_for_a_slot() {
 #[test]
 fn files_processes_and_threads_are_out_of_reach() {
     let pool = ParserPool::start(config()).unwrap();
-    assert_eq!(pool.sandbox_status().missing, Vec::<String>::new(), "this kernel cannot run this test");
-    for what in ["open", "open proc", "create", "list", "stat", "remove", "exec", "thread"] {
+    assert_eq!(
+        pool.sandbox_status().missing,
+        Vec::<String>::new(),
+        "this kernel cannot run this test"
+    );
+    for what in [
+        "open",
+        "open proc",
+        "create",
+        "list",
+        "stat",
+        "remove",
+        "exec",
+        "thread",
+    ] {
         assert_eq!(text(&pool, what), "refused: PermissionDenied", "{what}");
     }
-    assert_eq!(text(&pool, &format!("kill {}", std::process::id())), "refused: PermissionDenied");
+    assert_eq!(
+        text(&pool, &format!("kill {}", std::process::id())),
+        "refused: PermissionDenied"
+    );
     assert_eq!(text(&pool, "environment"), "");
 }
 
 #[test]
 fn a_socket_is_deadly() {
-    assert_eq!(error_of(config(), "connect").to_string(), "the parser crashed: stopped at a forbidden system call");
+    assert_eq!(
+        error_of(config(), "connect").to_string(),
+        "the parser crashed: stopped at a forbidden system call"
+    );
 }
 
 #[test]
@@ -138,7 +188,9 @@ fn a_child_serves_many_jobs_and_a_crash_replaces_it() {
 fn jobs_run_side_by_side_up_to_the_slots() {
     let pool = ParserPool::start(PoolConfig::with_program(mock_parser(), 2)).unwrap();
     std::thread::scope(|scope| {
-        let jobs: Vec<_> = (0..8).map(|_| scope.spawn(|| (0..10).map(|_| text(&pool, "text")).collect::<Vec<_>>())).collect();
+        let jobs: Vec<_> = (0..8)
+            .map(|_| scope.spawn(|| (0..10).map(|_| text(&pool, "text")).collect::<Vec<_>>()))
+            .collect();
         for job in jobs {
             assert_eq!(job.join().unwrap(), vec!["fine"; 10]);
         }
@@ -151,7 +203,10 @@ fn a_page_picture_without_ink_needs_no_recognition() {
     let page = order(&pool, "picture of nothing").unwrap().pages.remove(0);
     assert_eq!((page.text.as_str(), page.width), ("", 100.0));
     assert!(page.empty_reason.is_some());
-    assert!(matches!(order(&pool, "picture of a lie"), Err(ParseError::LimitExceeded(_))));
+    assert!(matches!(
+        order(&pool, "picture of a lie"),
+        Err(ParseError::LimitExceeded(_))
+    ));
     assert_eq!(text(&pool, "text"), "fine");
 }
 
@@ -159,15 +214,24 @@ fn a_page_picture_without_ink_needs_no_recognition() {
 fn a_program_that_is_no_parser_makes_the_pool_unavailable() {
     for program in ["/no/such/program", "/bin/true", "/bin/cat"] {
         let error = ParserPool::start(PoolConfig::with_program(program.into(), 1)).unwrap_err();
-        assert!(matches!(error, ParseError::Unavailable(_)) && error.is_retryable(), "{program}: {error}");
+        assert!(
+            matches!(error, ParseError::Unavailable(_)) && error.is_retryable(),
+            "{program}: {error}"
+        );
     }
 }
 
 #[test]
 fn a_media_type_without_a_reader_is_not_supported() {
     let pool = ParserPool::start(config()).unwrap();
-    assert!(matches!(parse(&pool, MediaType::Pdf, b"x"), Err(ParseError::NotSupported(_))));
-    assert!(matches!(parse(&pool, MediaType::Csv, b""), Err(ParseError::Damaged(_))));
+    assert!(matches!(
+        parse(&pool, MediaType::Pdf, b"x"),
+        Err(ParseError::NotSupported(_))
+    ));
+    assert!(matches!(
+        parse(&pool, MediaType::Csv, b""),
+        Err(ParseError::Damaged(_))
+    ));
 }
 
 #[test]

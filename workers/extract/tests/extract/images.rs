@@ -30,25 +30,60 @@ fn every_image_type_gives_its_properties() {
         assert_eq!(quire_extract::sniff(&bytes, "upload"), Some(media));
         let document = parse(&pool, media, &bytes).unwrap();
         let info = document.image.unwrap();
-        assert_eq!((info.width, info.height, info.orientation, info.frames), (40, 30, 1, 1), "{media:?}");
+        assert_eq!(
+            (info.width, info.height, info.orientation, info.frames),
+            (40, 30, 1, 1),
+            "{media:?}"
+        );
         assert_eq!(info.format, media.name());
-        assert_eq!((document.pages.len(), document.pages[0].width), (1, 40.0), "{media:?}");
+        assert_eq!(
+            (document.pages.len(), document.pages[0].width),
+            (1, 40.0),
+            "{media:?}"
+        );
     }
 }
 
 #[test]
 fn printed_text_is_recognised() {
     let pool = pool();
-    let document = parse(&pool, MediaType::Png, &std::fs::read(fixture("image/notice/input.png")).unwrap()).unwrap();
+    let document = parse(
+        &pool,
+        MediaType::Png,
+        &std::fs::read(fixture("image/notice/input.png")).unwrap(),
+    )
+    .unwrap();
     let page = &document.pages[0];
-    assert_eq!(page.engine, TextEngine::Tesseract, "{:?} {:?}", page.empty_reason, document.warnings);
+    assert_eq!(
+        page.engine,
+        TextEngine::Tesseract,
+        "{:?} {:?}",
+        page.empty_reason,
+        document.warnings
+    );
     let truth = std::fs::read_to_string(fixture("image/notice/expected.txt")).unwrap();
-    let words: Vec<&str> = truth.split_whitespace().filter(|word| word.chars().all(char::is_alphabetic)).collect();
-    let found = words.iter().filter(|word| page.text.contains(**word)).count();
-    assert!(found * 10 >= words.len() * 9, "{found} of {} words in {:?}", words.len(), page.text);
+    let words: Vec<&str> = truth
+        .split_whitespace()
+        .filter(|word| word.chars().all(char::is_alphabetic))
+        .collect();
+    let found = words
+        .iter()
+        .filter(|word| page.text.contains(**word))
+        .count();
+    assert!(
+        found * 10 >= words.len() * 9,
+        "{found} of {} words in {:?}",
+        words.len(),
+        page.text
+    );
     assert!(page.confidence.unwrap() > 0.8);
     for line in &page.lines {
-        let quoted: String = page.text.chars().take(line.end as usize).skip(line.start as usize).collect();
+        let quoted: String = page
+            .text
+            .chars()
+            .take(line.end as usize)
+            .skip(line.start as usize)
+            .collect();
         assert!(!quoted.is_empty() && !quoted.contains('\n'));
         assert!(line.bbox[2] <= page.width && line.bbox[3] <= page.height);
     }
@@ -57,7 +92,15 @@ fn printed_text_is_recognised() {
 #[test]
 fn a_picture_without_text_is_blank_and_says_so() {
     let pool = pool();
-    let document = parse(&pool, MediaType::Png, &encode(GrayImage::from_pixel(200, 200, Luma([250])), ImageFormat::Png)).unwrap();
+    let document = parse(
+        &pool,
+        MediaType::Png,
+        &encode(
+            GrayImage::from_pixel(200, 200, Luma([250])),
+            ImageFormat::Png,
+        ),
+    )
+    .unwrap();
     assert_eq!(document.pages[0].empty_reason, Some(EmptyReason::Blank));
 }
 
@@ -79,9 +122,18 @@ fn hostile_images_are_typed_errors() {
     ];
     for (index, outcome) in outcomes.into_iter().enumerate() {
         let error = outcome.unwrap_err();
-        assert!(matches!(error, ParseError::Damaged(_) | ParseError::LimitExceeded(_) | ParseError::NotSupported(_)), "{index}: {error}");
+        assert!(
+            matches!(
+                error,
+                ParseError::Damaged(_) | ParseError::LimitExceeded(_) | ParseError::NotSupported(_)
+            ),
+            "{index}: {error}"
+        );
     }
     let wide = encode(GrayImage::new(16_400, 1), ImageFormat::Png);
-    assert!(matches!(parse(&pool, MediaType::Png, &wide), Err(ParseError::LimitExceeded(_))));
+    assert!(matches!(
+        parse(&pool, MediaType::Png, &wide),
+        Err(ParseError::LimitExceeded(_))
+    ));
     assert!(parse(&pool, MediaType::Png, &png).is_ok());
 }

@@ -51,7 +51,8 @@ impl Profile {
             Value::Text => self.texts += 1,
         }
         self.text_range.observe(cell);
-        self.distinct.add(shared.hasher.hash(cell), cell, &mut shared.budget);
+        self.distinct
+            .add(shared.hasher.hash(cell), cell, &mut shared.budget);
     }
 
     /// Takes in a cell that a short row does not have.
@@ -63,7 +64,8 @@ impl Profile {
         self.numbers += 1;
         self.integers += u64::from(number.integer.is_some());
         self.moments.observe(number);
-        self.number_range.observe((number.value, number.integer.unwrap_or(0)), cell);
+        self.number_range
+            .observe((number.value, number.integer.unwrap_or(0)), cell);
     }
 
     fn date(&mut self, date: Date, cell: &[u8]) {
@@ -93,7 +95,12 @@ impl Profile {
     pub(super) fn finish(self, name: String) -> Column {
         let kind = self.kind();
         let (distinct, distinct_exact) = self.distinct.count();
-        let top = self.distinct.top(TOP).into_iter().map(|(value, count)| (to_text(value), count)).collect();
+        let top = self
+            .distinct
+            .top(TOP)
+            .into_iter()
+            .map(|(value, count)| (to_text(value), count))
+            .collect();
         let (min, max) = match kind {
             ColumnKind::Empty => (None, None),
             ColumnKind::Integer | ColumnKind::Float => self.number_range.texts(),
@@ -191,7 +198,11 @@ impl TextRange {
 fn prefix(cell: &[u8]) -> u64 {
     match cell.first_chunk::<8>() {
         Some(first) => u64::from_be_bytes(*first),
-        None => cell.iter().fold(0, |number, &byte| number << 8 | u64::from(byte)) << (8 * (8 - cell.len())).min(63),
+        None => {
+            cell.iter()
+                .fold(0, |number, &byte| number << 8 | u64::from(byte))
+                << (8 * (8 - cell.len())).min(63)
+        }
     }
 }
 
@@ -223,7 +234,11 @@ impl Moments {
 
     fn add(&mut self, value: f64) {
         let sum = self.sum + value;
-        self.lost += if self.sum.abs() >= value.abs() { (self.sum - sum) + value } else { (value - sum) + self.sum };
+        self.lost += if self.sum.abs() >= value.abs() {
+            (self.sum - sum) + value
+        } else {
+            (value - sum) + self.sum
+        };
         self.sum = sum;
     }
 
@@ -236,7 +251,9 @@ impl Moments {
     }
 
     fn stddev(&self) -> Option<f64> {
-        (self.count > 1).then(|| (self.squares / (self.count - 1) as f64).sqrt()).and_then(finite)
+        (self.count > 1)
+            .then(|| (self.squares / (self.count - 1) as f64).sqrt())
+            .and_then(finite)
     }
 }
 
@@ -252,9 +269,15 @@ mod tests {
     use super::*;
 
     fn column(cells: &[&str]) -> Column {
-        let mut shared = Shared { decimal_comma: false, hasher: Hasher::random(), budget: usize::MAX };
+        let mut shared = Shared {
+            decimal_comma: false,
+            hasher: Hasher::random(),
+            budget: usize::MAX,
+        };
         let mut profile = Profile::default();
-        cells.iter().for_each(|cell| profile.observe(cell.as_bytes(), &mut shared));
+        for cell in cells {
+            profile.observe(cell.as_bytes(), &mut shared);
+        }
         profile.finish("c".to_owned())
     }
 
@@ -265,7 +288,10 @@ mod tests {
     #[test]
     fn a_numeric_column() {
         let integers = column(&["2", "10", "", " 3 ", "NULL"]);
-        assert_eq!((integers.kind, integers.nulls, integers.distinct), (ColumnKind::Integer, 2, 3));
+        assert_eq!(
+            (integers.kind, integers.nulls, integers.distinct),
+            (ColumnKind::Integer, 2, 3)
+        );
         assert_eq!(ends(&integers), (Some("2"), Some("10")));
         assert_eq!((integers.sum, integers.mean), (Some(15.0), Some(5.0)));
         assert!((integers.stddev.unwrap() - 19.0_f64.sqrt()).abs() < 1e-12);
@@ -296,18 +322,31 @@ mod tests {
     #[test]
     fn large_whole_numbers_keep_their_order_and_sum() {
         let ids = column(&["9007199254740993", "9007199254740992", "9007199254740994"]);
-        assert_eq!(ends(&ids), (Some("9007199254740992"), Some("9007199254740994")));
-        assert_eq!(column(&["100000000000000000", "1", "-100000000000000000"]).sum, Some(1.0));
+        assert_eq!(
+            ends(&ids),
+            (Some("9007199254740992"), Some("9007199254740994"))
+        );
+        assert_eq!(
+            column(&["100000000000000000", "1", "-100000000000000000"]).sum,
+            Some(1.0)
+        );
         let cents: Vec<&str> = std::iter::repeat_n("0.1", 10_000).collect();
         assert_eq!(column(&cents).sum, Some(1000.0));
     }
 
     #[test]
     fn nul_and_broken_characters_are_replaced() {
-        let mut shared = Shared { decimal_comma: false, hasher: Hasher::random(), budget: usize::MAX };
+        let mut shared = Shared {
+            decimal_comma: false,
+            hasher: Hasher::random(),
+            budget: usize::MAX,
+        };
         let mut profile = Profile::default();
         profile.observe(b"a\0\xff", &mut shared);
-        assert_eq!(profile.finish(String::new()).min.unwrap(), "a\u{FFFD}\u{FFFD}");
+        assert_eq!(
+            profile.finish(String::new()).min.unwrap(),
+            "a\u{FFFD}\u{FFFD}"
+        );
     }
 
     proptest! {

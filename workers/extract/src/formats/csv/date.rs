@@ -18,8 +18,9 @@ const LENGTHS: std::ops::RangeInclusive<usize> = 6..=35;
 /// Two-digit years up to this one are of this century.
 const CENTURY_TURN: u64 = 68;
 
-const MONTHS: [&[u8; 3]; 12] =
-    [b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec"];
+const MONTHS: [&[u8; 3]; 12] = [
+    b"jan", b"feb", b"mar", b"apr", b"may", b"jun", b"jul", b"aug", b"sep", b"oct", b"nov", b"dec",
+];
 
 /// Reads a trimmed cell.
 pub(super) fn parse(text: &[u8]) -> Option<Date> {
@@ -45,11 +46,17 @@ pub(super) fn parse(text: &[u8]) -> Option<Date> {
     let year = year_of(third)?;
     let day_first = key(year, second.value, first.value, time);
     let month_first = key(year, first.value, second.value, time);
-    (day_first.is_some() || month_first.is_some()).then_some(Date { day_first, month_first })
+    (day_first.is_some() || month_first.is_some()).then_some(Date {
+        day_first,
+        month_first,
+    })
 }
 
 fn both(key: Option<u64>) -> Option<Date> {
-    key.map(|key| Date { day_first: Some(key), month_first: Some(key) })
+    key.map(|key| Date {
+        day_first: Some(key),
+        month_first: Some(key),
+    })
 }
 
 #[derive(Clone, Copy)]
@@ -63,15 +70,22 @@ fn number(text: &[u8]) -> Option<(Digits, &[u8])> {
     if !(1..=4).contains(&digits) {
         return None;
     }
-    let value = text[..digits].iter().fold(0, |value, byte| value * 10 + u64::from(byte - b'0'));
+    let value = text[..digits]
+        .iter()
+        .fold(0, |value, byte| value * 10 + u64::from(byte - b'0'));
     Some((Digits { value, digits }, &text[digits..]))
 }
 
 /// The number of an English month at the beginning, short or in full.
 fn month_name(text: &[u8]) -> Option<(u64, &[u8])> {
     let start: [u8; 3] = text.get(..3)?.try_into().ok()?;
-    let month = MONTHS.iter().position(|name| **name == start.map(|byte| byte.to_ascii_lowercase()))?;
-    let letters = text.iter().take_while(|byte| byte.is_ascii_alphabetic()).count();
+    let month = MONTHS
+        .iter()
+        .position(|name| **name == start.map(|byte| byte.to_ascii_lowercase()))?;
+    let letters = text
+        .iter()
+        .take_while(|byte| byte.is_ascii_alphabetic())
+        .count();
     (letters <= "September".len()).then(|| (month as u64 + 1, &text[letters..]))
 }
 
@@ -96,10 +110,18 @@ fn time(text: &[u8]) -> Option<u64> {
     let (minute, rest) = number(rest.strip_prefix(b":")?)?;
     let (second, rest) = match rest.strip_prefix(b":") {
         Some(rest) => number(rest)?,
-        None => (Digits { value: 0, digits: 2 }, rest),
+        None => (
+            Digits {
+                value: 0,
+                digits: 2,
+            },
+            rest,
+        ),
     };
     let fits = hour.value < 24 && minute.value < 60 && second.value <= 60;
-    let zone = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'+' | b'-' | b':' | b'Z' | b'z' | b' ');
+    let zone = |byte: &u8| {
+        byte.is_ascii_digit() || matches!(byte, b'.' | b'+' | b'-' | b':' | b'Z' | b'z' | b' ')
+    };
     let noon = rest.trim_ascii();
     let half_day = noon.eq_ignore_ascii_case(b"am") || noon.eq_ignore_ascii_case(b"pm");
     if !fits || !half_day && !rest.iter().all(zone) {
@@ -148,12 +170,28 @@ mod tests {
         assert!(open.day_first > open.month_first);
         assert_eq!(parse(b"31/01/2024").unwrap().month_first, None);
         assert_eq!(parse(b"01/31/2024").unwrap().day_first, None);
-        assert_eq!(parse(b"1.2.99").unwrap().day_first, parse(b"01.02.1999").unwrap().day_first);
+        assert_eq!(
+            parse(b"1.2.99").unwrap().day_first,
+            parse(b"01.02.1999").unwrap().day_first
+        );
     }
 
     #[test]
     fn what_only_looks_like_a_date_is_none() {
-        for text in ["1.2.3", "192.168.1.1", "2024-13-01", "2024-01-32", "12-34-56", "31/31/2024", "2024-01/02", "2024-01-01x", "10:30:00", "555-123-4567", "1 2 2024", "2024-01-01 25:00"] {
+        for text in [
+            "1.2.3",
+            "192.168.1.1",
+            "2024-13-01",
+            "2024-01-32",
+            "12-34-56",
+            "31/31/2024",
+            "2024-01/02",
+            "2024-01-01x",
+            "10:30:00",
+            "555-123-4567",
+            "1 2 2024",
+            "2024-01-01 25:00",
+        ] {
             assert_eq!(parse(text.as_bytes()), None, "{text}");
         }
     }

@@ -19,7 +19,11 @@ pub(super) struct Dialect {
 
 impl Default for Dialect {
     fn default() -> Self {
-        Self { delimiter: b',', quote: Some(b'"'), escape: None }
+        Self {
+            delimiter: b',',
+            quote: Some(b'"'),
+            escape: None,
+        }
     }
 }
 
@@ -50,14 +54,23 @@ const CANDIDATES: [(u8, f64); 10] = [
 /// How much better than the comma another candidate has to be.
 const COMMA_BONUS: f64 = 1.1;
 
+/// Share of records that must have the same number of cells for a candidate other than the comma.
+const MIN_AGREEMENT: f64 = 0.4;
+
+/// Belief in a candidate other than the comma when there is but one record, which agrees with itself whatever cuts it.
+const ONE_RECORD: f64 = 0.75;
+
 /// Bytes of text that are looked at: a few hundred records, cheap enough for every upload.
 const SAMPLE: usize = 64 * 1024;
 
 /// Records that are looked at.
 const SAMPLE_RECORDS: usize = 500;
 
-/// Words per cell from which cells are sentences.
-const SENTENCE_WORDS: f64 = 6.0;
+/// Words from which a cell is a sentence rather than a value.
+const SENTENCE_WORDS: usize = 6;
+
+/// Share of records that end like sentences from which a text is prose.
+const MAX_SENTENCES: f64 = 0.5;
 
 /// Share of records that must have the same number of cells in what can hardly be anything but a table.
 const TABLE_AGREEMENT: f64 = 0.85;
@@ -67,14 +80,27 @@ pub(super) fn detect(text: &[u8]) -> Detected {
     let sample = whole_lines(text);
     let quote = quote_of(sample);
     let escape = escape_of(sample, quote);
-    let mut best = Score::none(Dialect { quote, escape, ..Dialect::default() });
+    let mut best = Score::none(Dialect {
+        quote,
+        escape,
+        ..Dialect::default()
+    });
     for (delimiter, belief) in CANDIDATES {
         if !sample.contains(&delimiter) {
             continue;
         }
-        let dialect = Dialect { delimiter, quote, escape };
+        let dialect = Dialect {
+            delimiter,
+            quote,
+            escape,
+        };
         let mut score = Score::of(sample, dialect);
-        score.value *= belief * if delimiter == b',' { COMMA_BONUS } else { 1.0 };
+        score.value *= match delimiter {
+            b',' => COMMA_BONUS,
+            _ if score.agreement < MIN_AGREEMENT => 0.0,
+            _ if score.records == 1 => belief * ONE_RECORD,
+            _ => belief,
+        };
         if score.value > best.value {
             best = score;
         }
@@ -88,15 +114,25 @@ fn whole_lines(text: &[u8]) -> &[u8] {
         return text;
     }
     let sample = &text[..SAMPLE];
-    let end = sample.iter().rposition(|&byte| byte == b'\n' || byte == b'\r');
+    let end = sample
+        .iter()
+        .rposition(|&byte| byte == b'\n' || byte == b'\r');
     end.map_or(sample, |end| &sample[..=end])
 }
 
 /// The quote that stands at borders of cells. Double quotes unless only single ones do; apostrophes stand within words.
 fn quote_of(sample: &[u8]) -> Option<u8> {
-    let is_border = |byte: Option<&u8>| byte.is_none_or(|&byte| byte.is_ascii_whitespace() || CANDIDATES.iter().any(|&(c, _)| c == byte));
+    let is_border = |byte: Option<&u8>| {
+        byte.is_none_or(|&byte| {
+            byte.is_ascii_whitespace() || CANDIDATES.iter().any(|&(c, _)| c == byte)
+        })
+    };
     let at_borders = |quote: u8| {
-        let places = sample.iter().enumerate().filter(|&(_, &byte)| byte == quote).map(|(at, _)| at);
+        let places = sample
+            .iter()
+            .enumerate()
+            .filter(|&(_, &byte)| byte == quote)
+            .map(|(at, _)| at);
         let (mut opening, mut closing) = (0_usize, 0_usize);
         for at in places {
             let before = is_border(at.checked_sub(1).and_then(|before| sample.get(before)));
@@ -116,7 +152,12 @@ fn quote_of(sample: &[u8]) -> Option<u8> {
 /// A backslash, when quotes stand behind backslashes and are not doubled.
 fn escape_of(sample: &[u8], quote: Option<u8>) -> Option<u8> {
     let quote = quote?;
-    let pairs = |first: u8| sample.windows(2).filter(|pair| *pair == [first, quote]).count();
+    let pairs = |first: u8| {
+        sample
+            .windows(2)
+            .filter(|pair| *pair == [first, quote])
+            .count()
+    };
     (pairs(b'\\') > 0 && pairs(b'\\') >= pairs(quote)).then_some(b'\\')
 }
 
@@ -126,20 +167,30 @@ struct Score {
     value: f64,
     columns: usize,
     agreement: f64,
-    words_per_cell: f64,
+    /// Share of records that end like sentences.
+    sentences: f64,
     records: usize,
 }
 
 impl Score {
     fn none(dialect: Dialect) -> Self {
-        Self { dialect, value: 0.0, columns: 1, agreement: 0.0, words_per_cell: 0.0, records: 0 }
+        Self {
+            dialect,
+            value: 0.0,
+            columns: 1,
+            agreement: 0.0,
+            sentences: 0.0,
+            records: 0,
+        }
     }
 
     fn of(sample: &[u8], dialect: Dialect) -> Self {
         let mut tally = Tally::default();
         let (mut splitter, mut cells, mut rest) = (Splitter::new(dialect), Vec::new(), sample);
         while !rest.is_empty() && tally.widths.len() < SAMPLE_RECORDS {
-            let Split::Record(length) = splitter.split(rest, true, &mut cells) else { break };
+            let Split::Record(length) = splitter.split(rest, true, &mut cells) else {
+                break;
+            };
             if !is_empty_line(&cells) {
                 tally.add(rest, &cells, dialect);
             }
@@ -152,8 +203,12 @@ impl Score {
         let is_table = self.columns > 1
             && self.records > 1
             && self.agreement >= TABLE_AGREEMENT
-            && self.words_per_cell < SENTENCE_WORDS;
-        Detected { dialect: self.dialect, columns: (self.columns > 1).then_some(self.columns), is_table }
+            && self.sentences < MAX_SENTENCES;
+        Detected {
+            dialect: self.dialect,
+            columns: (self.columns > 1).then_some(self.columns),
+            is_table,
+        }
     }
 }
 
@@ -164,16 +219,20 @@ struct Tally {
     widths: Vec<usize>,
     /// Sum over records of the share of cells that look like values.
     plausible: f64,
-    words: usize,
-    cells: usize,
+    sentences: usize,
 }
 
 impl Tally {
     fn add(&mut self, text: &[u8], cells: &[Cell], dialect: Dialect) {
-        let plausible: f64 = cells.iter().map(|cell| plausibility(cell, text, dialect)).sum();
+        let plausible: f64 = cells
+            .iter()
+            .map(|cell| plausibility(cell, text, dialect))
+            .sum();
         self.plausible += plausible / cells.len() as f64;
-        self.words += cells.iter().map(|cell| words(cell.raw(text))).sum::<usize>();
-        self.cells += cells.len();
+        let last = cells.last().map(|cell| cell.raw(text).trim_ascii());
+        let ends_sentence =
+            last.is_some_and(|last| matches!(last, [.., b'.' | b'!' | b'?']) && words(last) > 1);
+        self.sentences += usize::from(ends_sentence);
         self.widths.push(cells.len());
     }
 
@@ -186,17 +245,22 @@ impl Tally {
         let agreement = same as f64 / records as f64;
         if columns < 2 {
             // Few records hold the candidate at all: a default, never a finding.
-            return Score { value: 0.0, columns: 1, agreement, ..Score::none(dialect) };
+            return Score {
+                value: 0.0,
+                columns: 1,
+                agreement,
+                ..Score::none(dialect)
+            };
         }
         let plausible = self.plausible / records as f64;
         let width = columns as f64;
         Score {
             dialect,
-            // More columns are harder to agree on by accident.
-            value: agreement * plausible * (width - 1.0) / width,
+            // Records that disagree weigh twice; more columns are harder to agree on by accident.
+            value: agreement * agreement * plausible * (width - 1.0) / width,
             columns,
             agreement,
-            words_per_cell: self.words as f64 / self.cells as f64,
+            sentences: self.sentences as f64 / records as f64,
             records,
         }
     }
@@ -206,13 +270,20 @@ impl Tally {
 fn most_common(widths: &[usize]) -> (usize, usize) {
     let mut sorted = widths.to_vec();
     sorted.sort_unstable();
-    let runs = sorted.chunk_by(|a, b| a == b).map(|run| (run[0], run.len()));
-    runs.max_by_key(|&(width, count)| (count, width)).unwrap_or((1, 0))
+    let runs = sorted
+        .chunk_by(|a, b| a == b)
+        .map(|run| (run[0], run.len()));
+    runs.max_by_key(|&(width, count)| (count, width))
+        .unwrap_or((1, 0))
 }
 
 /// How much a cell looks like a value: 1 for numbers, dates, quoted and empty cells, less the more it holds of other delimiters.
 fn plausibility(cell: &Cell, text: &[u8], dialect: Dialect) -> f64 {
     let raw = cell.raw(text).trim_ascii();
+    // Text behind a closing quote: the cell goes on where it should have ended.
+    if cell.is_quoted() && !cell.is_cleanly_quoted(text, dialect.quote) {
+        return 0.3;
+    }
     if raw.is_empty() || cell.is_quoted() || value::is_typed(raw, dialect.delimiter == b';') {
         return 1.0;
     }
@@ -220,13 +291,22 @@ fn plausibility(cell: &Cell, text: &[u8], dialect: Dialect) -> f64 {
     if raw.iter().any(|&byte| Some(byte) == dialect.quote) {
         return 0.1;
     }
-    let foreign = raw.iter().filter(|&&byte| matches!(byte, b',' | b';' | b'\t' | b'|') && byte != dialect.delimiter).count();
-    let base = if words(raw) as f64 > SENTENCE_WORDS { 0.6 } else { 0.85 };
+    let foreign = raw
+        .iter()
+        .filter(|&&byte| matches!(byte, b',' | b';' | b'\t' | b'|') && byte != dialect.delimiter)
+        .count();
+    let base = if words(raw) > SENTENCE_WORDS {
+        0.6
+    } else {
+        0.85
+    };
     base / (1.0 + foreign as f64)
 }
 
 fn words(text: &[u8]) -> usize {
-    text.split(u8::is_ascii_whitespace).filter(|word| !word.is_empty()).count()
+    text.split(u8::is_ascii_whitespace)
+        .filter(|word| !word.is_empty())
+        .count()
 }
 
 #[cfg(test)]
@@ -241,7 +321,8 @@ mod tests {
     #[test]
     fn plain_delimiters_are_found() {
         for delimiter_char in [',', ';', '\t', '|', '^', '~'] {
-            let text = "name,age,city\nanna,31,Rome\nbert,45,Oslo\n".replace(',', &delimiter_char.to_string());
+            let text = "name,age,city\nanna,31,Rome\nbert,45,Oslo\n"
+                .replace(',', &delimiter_char.to_string());
             assert_eq!(delimiter(&text), Some(delimiter_char), "{text}");
         }
     }
@@ -254,8 +335,14 @@ mod tests {
 
     #[test]
     fn times_and_names_do_not_hide_the_comma() {
-        assert_eq!(delimiter("t,v\n2020-01-01 10:00:00,1\n2020-01-01 10:00:05,2\n"), Some(','));
-        assert_eq!(delimiter("name,town\nJohn Smith,New York\nJane Doe,Los Angeles\n"), Some(','));
+        assert_eq!(
+            delimiter("t,v\n2020-01-01 10:00:00,1\n2020-01-01 10:00:05,2\n"),
+            Some(',')
+        );
+        assert_eq!(
+            delimiter("name,town\nJohn Smith,New York\nJane Doe,Los Angeles\n"),
+            Some(',')
+        );
         assert_eq!(delimiter("1,A|B|C|D\n2,E|F\n3,G|H|I|J|K\n4,L\n"), Some(','));
     }
 
@@ -268,10 +355,16 @@ mod tests {
 
     #[test]
     fn quotes_are_told_apart() {
-        assert_eq!(detect(b"a,b\n'x,1',2\n'y,2',3\n").dialect.quote, Some(b'\''));
+        assert_eq!(
+            detect(b"a,b\n'x,1',2\n'y,2',3\n").dialect.quote,
+            Some(b'\'')
+        );
         assert_eq!(detect(b"a,b\nit's,don't\nthat's,5\n").dialect.quote, None);
         assert_eq!(detect(b"a,b\n\"it's\",2\n").dialect.quote, Some(b'"'));
-        assert_eq!(detect(b"a,b\n\"x \\\"y\\\" z\",2\n").dialect.escape, Some(b'\\'));
+        assert_eq!(
+            detect(b"a,b\n\"x \\\"y\\\" z\",2\n").dialect.escape,
+            Some(b'\\')
+        );
         assert_eq!(detect(b"a,b\n\"x \"\"y\"\" z\",2\n").dialect.escape, None);
     }
 

@@ -52,9 +52,15 @@ impl<'a> TextSource<'a> {
         let state = match encoding {
             None => State::Ascii,
             Some(encoding) if encoding == UTF_8 => State::Utf8,
-            Some(encoding) => State::Decoding(Box::new(encoding.new_decoder_without_bom_handling())),
+            Some(encoding) => {
+                State::Decoding(Box::new(encoding.new_decoder_without_bom_handling()))
+            }
         };
-        Ok(Self { input, state, raw: Vec::new() })
+        Ok(Self {
+            input,
+            state,
+            raw: Vec::new(),
+        })
     }
 
     /// Name of the encoding, as far as it is known by now.
@@ -89,7 +95,9 @@ impl<'a> TextSource<'a> {
 
 fn decode(decoder: &mut Decoder, raw: &[u8], last: bool, text: &mut Vec<u8>) {
     let start = text.len();
-    let room = decoder.max_utf8_buffer_length(raw.len()).unwrap_or(raw.len() * 4);
+    let room = decoder
+        .max_utf8_buffer_length(raw.len())
+        .unwrap_or(raw.len() * 4);
     text.resize(start + room, 0);
     let (_, _, written, _) = decoder.decode_to_utf8(raw, &mut text[start..], last);
     text.truncate(start + written);
@@ -98,7 +106,13 @@ fn decode(decoder: &mut Decoder, raw: &[u8], last: bool, text: &mut Vec<u8>) {
 /// UTF-16 without a mark: nearly every other byte of Western text is zero.
 fn utf16_by_zeros(head: &[u8]) -> Option<&'static Encoding> {
     let pairs = head.len() / 2;
-    let zeros = |offset: usize| head.iter().skip(offset).step_by(2).filter(|&&byte| byte == 0).count();
+    let zeros = |offset: usize| {
+        head.iter()
+            .skip(offset)
+            .step_by(2)
+            .filter(|&&byte| byte == 0)
+            .count()
+    };
     let (even, odd) = (zeros(0), zeros(1));
     // A third, so that text of which half is not Western is still seen; the other side must have next to none.
     let many = pairs / 3 + 1;
@@ -112,7 +126,8 @@ fn utf16_by_zeros(head: &[u8]) -> Option<&'static Encoding> {
 
 /// Decides by the first chunk with bytes beyond ASCII. `cut` says that the chunk may end within a character.
 fn legacy_or_utf8(chunk: &[u8], cut: bool) -> State {
-    let whole = std::str::from_utf8(chunk).map_or_else(|error| cut && error.error_len().is_none(), |_| true);
+    let whole = std::str::from_utf8(chunk)
+        .map_or_else(|error| cut && error.error_len().is_none(), |_| true);
     if whole || is_mostly_utf8(chunk) {
         return State::Utf8;
     }
@@ -133,19 +148,33 @@ fn is_mostly_utf8(chunk: &[u8]) -> bool {
 
 /// The beginning of a file as UTF-8; `None` when it is not text. `cut` says that the file goes on.
 pub(super) fn decode_head(head: &[u8], cut: bool) -> Option<Vec<u8>> {
-    let (marked, length) = Encoding::for_bom(head).map_or((None, 0), |(encoding, length)| (Some(encoding), length));
+    let (marked, length) =
+        Encoding::for_bom(head).map_or((None, 0), |(encoding, length)| (Some(encoding), length));
     let body = &head[length..];
-    let wide = marked.filter(|&encoding| encoding != UTF_8).or_else(|| utf16_by_zeros(body));
+    let wide = marked
+        .filter(|&encoding| encoding != UTF_8)
+        .or_else(|| utf16_by_zeros(body));
     let mut text = Vec::new();
     match wide {
-        Some(encoding) => decode(&mut encoding.new_decoder_without_bom_handling(), body, !cut, &mut text),
+        Some(encoding) => decode(
+            &mut encoding.new_decoder_without_bom_handling(),
+            body,
+            !cut,
+            &mut text,
+        ),
         None => match legacy_or_utf8(body, cut) {
-            State::Decoding(mut decoder) if !body.is_ascii() => decode(&mut decoder, body, !cut, &mut text),
+            State::Decoding(mut decoder) if !body.is_ascii() => {
+                decode(&mut decoder, body, !cut, &mut text);
+            }
             _ => text.extend_from_slice(body),
         },
     }
-    let control = text.iter().filter(|&&byte| byte < b' ' && !byte.is_ascii_whitespace()).count();
-    let is_text = !text.trim_ascii().is_empty() && control * 100 <= text.len() * MAX_CONTROL_PERCENT;
+    let control = text
+        .iter()
+        .filter(|&&byte| byte < b' ' && !byte.is_ascii_whitespace())
+        .count();
+    let is_text =
+        !text.trim_ascii().is_empty() && control * 100 <= text.len() * MAX_CONTROL_PERCENT;
     is_text.then_some(text)
 }
 
@@ -162,7 +191,10 @@ mod tests {
         let mut source = TextSource::new(&mut input).unwrap();
         let mut text = Vec::new();
         while source.read_into(&mut text).unwrap() {}
-        (String::from_utf8_lossy(&text).into_owned(), source.encoding())
+        (
+            String::from_utf8_lossy(&text).into_owned(),
+            source.encoding(),
+        )
     }
 
     fn utf16(text: &str, to_bytes: fn(u16) -> [u8; 2]) -> Vec<u8> {
@@ -173,16 +205,25 @@ mod tests {
 
     #[test]
     fn marks_and_zero_bytes_tell_utf_16() {
-        for (to_bytes, name) in [(u16::to_le_bytes as fn(u16) -> [u8; 2], "UTF-16LE"), (u16::to_be_bytes, "UTF-16BE")] {
+        for (to_bytes, name) in [
+            (u16::to_le_bytes as fn(u16) -> [u8; 2], "UTF-16LE"),
+            (u16::to_be_bytes, "UTF-16BE"),
+        ] {
             assert_eq!(read(&utf16(TEXT, to_bytes)), (TEXT.to_owned(), name));
-            assert_eq!(read(&utf16(&format!("\u{FEFF}{TEXT}"), to_bytes)), (TEXT.to_owned(), name));
+            assert_eq!(
+                read(&utf16(&format!("\u{FEFF}{TEXT}"), to_bytes)),
+                (TEXT.to_owned(), name)
+            );
         }
     }
 
     #[test]
     fn utf_8_stays_with_and_without_a_mark() {
         assert_eq!(read(TEXT.as_bytes()), (TEXT.to_owned(), "UTF-8"));
-        assert_eq!(read(format!("\u{FEFF}{TEXT}").as_bytes()), (TEXT.to_owned(), "UTF-8"));
+        assert_eq!(
+            read(format!("\u{FEFF}{TEXT}").as_bytes()),
+            (TEXT.to_owned(), "UTF-8")
+        );
         assert_eq!(read(b"a,b\n1,2\n"), ("a,b\n1,2\n".to_owned(), "UTF-8"));
     }
 

@@ -41,18 +41,32 @@ pub(super) fn find(text: &[u8], dialect: Dialect) -> Layout {
     let decimal_comma = dialect.delimiter == b';';
     let preamble = preamble(&rows, width);
     if preamble > 0 && is_header(&rows[preamble..], width, decimal_comma) {
-        return Layout { preamble, has_header: true, width };
+        return Layout {
+            preamble,
+            has_header: true,
+            width,
+        };
     }
-    Layout { preamble: 0, has_header: is_header(&rows, width, decimal_comma), width }
+    Layout {
+        preamble: 0,
+        has_header: is_header(&rows, width, decimal_comma),
+        width,
+    }
 }
 
 fn rows(text: &[u8], dialect: Dialect) -> Vec<Row> {
     let (mut splitter, mut cells, mut scratch) = (Splitter::new(dialect), Vec::new(), Vec::new());
     let (mut rows, mut rest): (Vec<Row>, &[u8]) = (Vec::new(), text);
     while !rest.is_empty() && rows.len() < SAMPLE_RECORDS {
-        let Split::Record(length) = splitter.split(rest, true, &mut cells) else { break };
+        let Split::Record(length) = splitter.split(rest, true, &mut cells) else {
+            break;
+        };
         if !is_empty_line(&cells) {
-            let mut value = |cell: &Cell| cell.value(rest, &dialect, &mut scratch).trim_ascii().to_vec();
+            let mut value = |cell: &Cell| {
+                cell.value(rest, dialect, &mut scratch)
+                    .trim_ascii()
+                    .to_vec()
+            };
             rows.push(cells.iter().map(&mut value).collect());
         }
         rest = &rest[length..];
@@ -64,7 +78,9 @@ fn rows(text: &[u8], dialect: Dialect) -> Vec<Row> {
 fn usual_width(rows: &[Row]) -> usize {
     let mut widths: Vec<usize> = rows.iter().map(Vec::len).collect();
     widths.sort_unstable();
-    let runs = widths.chunk_by(|a, b| a == b).map(|run| (run.len(), run[0]));
+    let runs = widths
+        .chunk_by(|a, b| a == b)
+        .map(|run| (run.len(), run[0]));
     runs.max().map_or(1, |(_, width)| width)
 }
 
@@ -72,8 +88,14 @@ fn usual_width(rows: &[Row]) -> usize {
 fn preamble(rows: &[Row], width: usize) -> usize {
     let filled = |row: &Row| row.iter().filter(|cell| !cell.is_empty()).count();
     let is_title = |row: &Row| filled(row) <= 1 && width > 1 && (row.len() < width || width > 2);
-    let count = rows.iter().take(MAX_PREAMBLE).take_while(|row| is_title(row)).count();
-    let table_follows = rows.get(count).is_some_and(|row| filled(row) >= 2 && filled(row) * 2 >= width);
+    let count = rows
+        .iter()
+        .take(MAX_PREAMBLE)
+        .take_while(|row| is_title(row))
+        .count();
+    let table_follows = rows
+        .get(count)
+        .is_some_and(|row| filled(row) >= 2 && filled(row) * 2 >= width);
     if table_follows { count } else { 0 }
 }
 
@@ -88,7 +110,11 @@ fn is_header(rows: &[Row], width: usize, decimal_comma: bool) -> bool {
     }
     let score: f64 = (0..width.min(first.len()))
         .map(|column| {
-            let cells: Vec<&[u8]> = data.iter().filter_map(|row| row.get(column)).map(Vec::as_slice).collect();
+            let cells: Vec<&[u8]> = data
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(Vec::as_slice)
+                .collect();
             evidence(&first[column], &cells, decimal_comma)
         })
         .sum();
@@ -97,15 +123,26 @@ fn is_header(rows: &[Row], width: usize, decimal_comma: bool) -> bool {
 
 /// How much `name` looks like a name above `cells`, from -1 to 1.
 fn evidence(name: &[u8], cells: &[&[u8]], decimal_comma: bool) -> f64 {
-    let filled: Vec<&[u8]> = cells.iter().copied().filter(|cell| !cell.is_empty()).collect();
-    let typed = filled.iter().filter(|cell| value::is_typed(cell, decimal_comma)).count();
+    let filled: Vec<&[u8]> = cells
+        .iter()
+        .copied()
+        .filter(|cell| !cell.is_empty())
+        .collect();
+    let typed = filled
+        .iter()
+        .filter(|cell| value::is_typed(cell, decimal_comma))
+        .count();
     let column_is_typed = typed as f64 >= filled.len() as f64 * TYPED_SHARE && !filled.is_empty();
     if name.is_empty() {
         return -0.1;
     }
     if value::is_typed(name, decimal_comma) {
         // A year may well name a column.
-        return if is_year(name) && !filled.iter().all(|cell| is_year(cell)) { 0.1 } else { -1.0 };
+        return if is_year(name) && !filled.iter().all(|cell| is_year(cell)) {
+            0.1
+        } else {
+            -1.0
+        };
     }
     if column_is_typed {
         return 1.0;
@@ -117,7 +154,9 @@ fn evidence(name: &[u8], cells: &[&[u8]], decimal_comma: bool) -> f64 {
 }
 
 fn is_year(cell: &[u8]) -> bool {
-    cell.len() == 4 && (cell.starts_with(b"19") || cell.starts_with(b"20")) && cell.iter().all(u8::is_ascii_digit)
+    cell.len() == 4
+        && (cell.starts_with(b"19") || cell.starts_with(b"20"))
+        && cell.iter().all(u8::is_ascii_digit)
 }
 
 /// Names for `width` columns out of the row of names: on one line, never empty, never twice the same.
@@ -126,10 +165,16 @@ pub(super) fn names(header: &[Vec<u8>], width: usize) -> Vec<String> {
     (0..width)
         .map(|index| {
             let given = header.get(index).map(|cell| tidy(cell)).unwrap_or_default();
-            let base = if given.is_empty() { format!("column_{}", index + 1) } else { given };
+            let base = if given.is_empty() {
+                format!("column_{}", index + 1)
+            } else {
+                given
+            };
             let numbered = (2..).map(|number| format!("{base}_{number}"));
             let mut candidates = std::iter::once(base.clone()).chain(numbered);
-            let name = candidates.find(|name| !taken.contains(name)).expect("there is always one more number");
+            let name = candidates
+                .find(|name| !taken.contains(name))
+                .expect("there is always one more number");
             taken.insert(name.clone());
             name
         })
@@ -138,7 +183,10 @@ pub(super) fn names(header: &[Vec<u8>], width: usize) -> Vec<String> {
 
 fn tidy(cell: &[u8]) -> String {
     let text = to_text(cell);
-    let words: Vec<&str> = text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
+    let words: Vec<&str> = text
+        .split(|c: char| c.is_whitespace() || c.is_control())
+        .filter(|word| !word.is_empty())
+        .collect();
     words.join(" ").chars().take(MAX_NAME).collect()
 }
 
@@ -147,14 +195,21 @@ mod tests {
     use super::*;
 
     fn layout(text: &str) -> (usize, bool, usize) {
-        let Layout { preamble, has_header, width } = find(text.as_bytes(), Dialect::default());
+        let Layout {
+            preamble,
+            has_header,
+            width,
+        } = find(text.as_bytes(), Dialect::default());
         (preamble, has_header, width)
     }
 
     #[test]
     fn words_above_numbers_are_names() {
         assert_eq!(layout("name,age\nanna,31\nbert,45\n"), (0, true, 2));
-        assert_eq!(layout("city,country\nRome,Italy\nOslo,Norway\n"), (0, true, 2));
+        assert_eq!(
+            layout("city,country\nRome,Italy\nOslo,Norway\n"),
+            (0, true, 2)
+        );
         assert_eq!(layout("item,2011,2012\nx,1,2\ny,3,4\n"), (0, true, 3));
     }
 
@@ -167,7 +222,10 @@ mod tests {
 
     #[test]
     fn titles_before_the_names_are_left_out() {
-        assert_eq!(layout("Report of May\nname,age\nanna,31\nbert,45\n"), (1, true, 2));
+        assert_eq!(
+            layout("Report of May\nname,age\nanna,31\nbert,45\n"),
+            (1, true, 2)
+        );
         assert_eq!(layout("Report,,\n,,\na,b,c\n1,2,3\n4,5,6\n"), (2, true, 3));
     }
 
@@ -185,7 +243,13 @@ mod tests {
 
     #[test]
     fn names_are_unique_and_never_empty() {
-        let header: Vec<Vec<u8>> = ["a", "", "a", " two\nlines ", "a_2"].iter().map(|name| name.as_bytes().to_vec()).collect();
-        assert_eq!(names(&header, 6), ["a", "column_2", "a_2", "two lines", "a_2_2", "column_6"]);
+        let header: Vec<Vec<u8>> = ["a", "", "a", " two\nlines ", "a_2"]
+            .iter()
+            .map(|name| name.as_bytes().to_vec())
+            .collect();
+        assert_eq!(
+            names(&header, 6),
+            ["a", "column_2", "a_2", "two lines", "a_2_2", "column_6"]
+        );
     }
 }

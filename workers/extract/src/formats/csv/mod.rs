@@ -31,7 +31,12 @@ impl Format for Csv {
         &[MediaType::Csv, MediaType::Tsv]
     }
 
-    fn parse(&self, input: &mut Input, _request: &ParseRequest, out: &mut dyn Output) -> Result<(), ParseError> {
+    fn parse(
+        &self,
+        input: &mut Input,
+        _request: &ParseRequest,
+        out: &mut dyn Output,
+    ) -> Result<(), ParseError> {
         let table = profile::run(input, out)?;
         out.table(table)
     }
@@ -50,8 +55,14 @@ pub struct Guess {
 pub fn guess(head: &[u8]) -> Option<Guess> {
     let text = encoding::decode_head(head, head.len() >= SNIFF_BYTES)?;
     let found = dialect::detect(&text);
-    let delimiter = found.columns.is_some().then_some(char::from(found.dialect.delimiter));
-    Some(Guess { delimiter, is_table: found.is_table && !is_markup(&text) })
+    let delimiter = found
+        .columns
+        .is_some()
+        .then_some(char::from(found.dialect.delimiter));
+    Some(Guess {
+        delimiter,
+        is_table: found.is_table && !is_markup(&text),
+    })
 }
 
 /// JSON, XML and HTML agree on commas often enough to look like tables.

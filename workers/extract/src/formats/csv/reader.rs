@@ -27,10 +27,10 @@ pub(super) struct Reader<'a> {
 pub(super) struct Record<'r> {
     text: &'r [u8],
     cells: &'r [Cell],
-    dialect: &'r Dialect,
+    dialect: Dialect,
 }
 
-impl<'r> Record<'r> {
+impl Record<'_> {
     /// Number of cells.
     pub(super) fn len(&self) -> usize {
         self.cells.len()
@@ -44,7 +44,9 @@ impl<'r> Record<'r> {
     /// All values, for the rows that are kept.
     pub(super) fn values(&self) -> Vec<Vec<u8>> {
         let mut scratch = Vec::new();
-        (0..self.len()).map(|index| self.cell(index, &mut scratch).to_vec()).collect()
+        (0..self.len())
+            .map(|index| self.cell(index, &mut scratch).to_vec())
+            .collect()
     }
 }
 
@@ -52,7 +54,15 @@ impl<'a> Reader<'a> {
     /// Reads `source` from its beginning; the dialect is [`Dialect::default`] until [`Reader::set_dialect`].
     pub(super) fn new(source: TextSource<'a>) -> Self {
         let splitter = Splitter::new(Dialect::default());
-        Self { source, splitter, text: Vec::new(), start: 0, complete: false, cells: Vec::new(), records: 0 }
+        Self {
+            source,
+            splitter,
+            text: Vec::new(),
+            start: 0,
+            complete: false,
+            cells: Vec::new(),
+            records: 0,
+        }
     }
 
     /// The first bytes of the text, at least `wanted` unless the file is shorter; they will be read again as records.
@@ -84,11 +94,19 @@ impl<'a> Reader<'a> {
                         continue;
                     }
                     let text = &self.text[begin..self.start];
-                    return Ok(Some(Record { text, cells: &self.cells, dialect: &self.splitter.dialect }));
+                    return Ok(Some(Record {
+                        text,
+                        cells: &self.cells,
+                        dialect: self.splitter.dialect,
+                    }));
                 }
-                Split::Incomplete if rest.len() > MAX_RECORD => return Err(self.refuse("is longer than 8 MiB")),
+                Split::Incomplete if rest.len() > MAX_RECORD => {
+                    return Err(self.refuse("is longer than 8 MiB"));
+                }
                 Split::Incomplete => self.read_more()?,
-                Split::TooWide => return Err(self.refuse(&format!("has more than {MAX_COLUMNS} cells"))),
+                Split::TooWide => {
+                    return Err(self.refuse(&format!("has more than {MAX_COLUMNS} cells")));
+                }
                 Split::TooLong => return Err(self.refuse("has a cell of more than 1 MiB")),
             }
         }

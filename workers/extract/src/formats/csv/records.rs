@@ -29,7 +29,12 @@ enum Style {
 
 impl Cell {
     /// The value; `scratch` holds it when it is not a part of `text` as it stands.
-    pub(super) fn value<'t>(&self, text: &'t [u8], dialect: &Dialect, scratch: &'t mut Vec<u8>) -> &'t [u8] {
+    pub(super) fn value<'t>(
+        &self,
+        text: &'t [u8],
+        dialect: Dialect,
+        scratch: &'t mut Vec<u8>,
+    ) -> &'t [u8] {
         let raw = &text[self.start..self.end];
         if self.style != Style::Messy {
             return raw;
@@ -47,6 +52,13 @@ impl Cell {
     /// Whether the cell stood in quotes.
     pub(super) fn is_quoted(&self) -> bool {
         self.style != Style::Plain
+    }
+
+    /// Whether the quotes around the cell are its borders.
+    pub(super) fn is_cleanly_quoted(&self, text: &[u8], quote: Option<u8>) -> bool {
+        // A messy cell that ends at its closing quote leaves that quote outside.
+        self.style == Style::Quoted
+            || self.style == Style::Messy && text.get(self.end).copied() == quote
     }
 
     fn is_blank(&self) -> bool {
@@ -90,7 +102,11 @@ impl Splitter {
         kinds[usize::from(b'\n')] = Kind::Newline;
         kinds[usize::from(b'\r')] = Kind::Newline;
         kinds[usize::from(dialect.delimiter)] = Kind::Delimiter;
-        Self { dialect, kinds, open_quotes: 0 }
+        Self {
+            dialect,
+            kinds,
+            open_quotes: 0,
+        }
     }
 
     /// Cuts the record at the beginning of `text` into `cells`. `last` says that nothing follows the text.
@@ -142,30 +158,55 @@ impl Splitter {
     }
 
     fn skip_blanks(&self, text: &[u8], at: usize) -> usize {
-        let blanks = text[at..].iter().take_while(|&&byte| byte == b' ' && self.dialect.delimiter != b' ').count();
+        let blanks = text[at..]
+            .iter()
+            .take_while(|&&byte| byte == b' ' && self.dialect.delimiter != b' ')
+            .count();
         at + blanks
     }
 
     fn plain(&self, text: &[u8], start: usize) -> Result<(Cell, usize), Split> {
         let rest = &text[start..];
-        let length = rest.iter().position(|&byte| self.kinds[usize::from(byte)] != Kind::Other).unwrap_or(rest.len());
+        let length = rest
+            .iter()
+            .position(|&byte| self.kinds[usize::from(byte)] != Kind::Other)
+            .unwrap_or(rest.len());
         if length > MAX_CELL {
             return Err(Split::TooLong);
         }
         let end = start + length;
-        Ok((Cell { start, end, style: Style::Plain }, end))
+        Ok((
+            Cell {
+                start,
+                end,
+                style: Style::Plain,
+            },
+            end,
+        ))
     }
 
     /// The cell whose opening quote stands before `start`. `TooLong` when the quote is never closed, or too late.
-    fn quoted(&self, text: &[u8], start: usize, quote: u8, last: bool) -> Result<(Cell, usize), Split> {
+    fn quoted(
+        &self,
+        text: &[u8],
+        start: usize,
+        quote: u8,
+        last: bool,
+    ) -> Result<(Cell, usize), Split> {
         let mut style = Style::Quoted;
         let mut at = start;
         loop {
             let rest = &text[at..];
-            let special = rest.iter().position(|&byte| byte == quote || Some(byte) == self.dialect.escape);
+            let special = rest
+                .iter()
+                .position(|&byte| byte == quote || Some(byte) == self.dialect.escape);
             let Some(offset) = special else {
                 let unclosed = last || text.len() - start > MAX_CELL;
-                return Err(if unclosed { Split::TooLong } else { Split::Incomplete });
+                return Err(if unclosed {
+                    Split::TooLong
+                } else {
+                    Split::Incomplete
+                });
             };
             at += offset;
             if at - start > MAX_CELL {
@@ -186,20 +227,50 @@ impl Splitter {
     }
 
     /// The end of a quoted cell whose closing quote stands at `close`: at once, or behind text that does not belong there.
-    fn after_quote(&self, text: &[u8], start: usize, close: usize, style: Style) -> Result<(Cell, usize), Split> {
+    fn after_quote(
+        &self,
+        text: &[u8],
+        start: usize,
+        close: usize,
+        style: Style,
+    ) -> Result<(Cell, usize), Split> {
         let rest = &text[close + 1..];
-        let extra = rest.iter().position(|&byte| self.kinds[usize::from(byte)] != Kind::Other).unwrap_or(rest.len());
+        let extra = rest
+            .iter()
+            .position(|&byte| self.kinds[usize::from(byte)] != Kind::Other)
+            .unwrap_or(rest.len());
         if extra == 0 {
-            return Ok((Cell { start, end: close, style }, close + 1));
+            return Ok((
+                Cell {
+                    start,
+                    end: close,
+                    style,
+                },
+                close + 1,
+            ));
         }
         if close + extra - start > MAX_CELL {
             return Err(Split::TooLong);
         }
         let end = close + 1 + extra;
         if rest[..extra].iter().all(|&byte| byte == b' ') {
-            return Ok((Cell { start, end: close, style }, end));
+            return Ok((
+                Cell {
+                    start,
+                    end: close,
+                    style,
+                },
+                end,
+            ));
         }
-        Ok((Cell { start, end, style: Style::Messy }, end))
+        Ok((
+            Cell {
+                start,
+                end,
+                style: Style::Messy,
+            },
+            end,
+        ))
     }
 }
 
@@ -209,7 +280,7 @@ pub(super) fn is_empty_line(cells: &[Cell]) -> bool {
 }
 
 /// Appends the value of a messy cell, whose opening quote is already gone.
-fn unquote(raw: &[u8], dialect: &Dialect, value: &mut Vec<u8>) {
+fn unquote(raw: &[u8], dialect: Dialect, value: &mut Vec<u8>) {
     let mut inside = true;
     let mut bytes = raw.iter().copied().peekable();
     while let Some(byte) = bytes.next() {
@@ -234,11 +305,17 @@ mod tests {
     use super::*;
 
     fn all(text: &[u8], dialect: Dialect) -> Vec<Vec<String>> {
-        let (mut splitter, mut cells, mut rows, mut scratch) = (Splitter::new(dialect), vec![], vec![], vec![]);
+        let (mut splitter, mut cells, mut rows, mut scratch) =
+            (Splitter::new(dialect), vec![], vec![], vec![]);
         let mut rest = text;
         while !rest.is_empty() {
-            let Split::Record(length) = splitter.split(rest, true, &mut cells) else { panic!("{rest:?}") };
-            let value = |cell: &Cell| String::from_utf8(cell.value(rest, &dialect, &mut scratch.clone()).to_vec()).unwrap();
+            let Split::Record(length) = splitter.split(rest, true, &mut cells) else {
+                panic!("{rest:?}")
+            };
+            let value = |cell: &Cell| {
+                String::from_utf8(cell.value(rest, dialect, &mut scratch.clone()).to_vec())
+                    .unwrap()
+            };
             if !is_empty_line(&cells) {
                 rows.push(cells.iter().map(value).collect());
             }
@@ -254,14 +331,23 @@ mod tests {
 
     #[test]
     fn every_line_end_ends_a_record() {
-        for text in ["a,b\nc,d\n", "a,b\r\nc,d\r\n", "a,b\rc,d\r", "a,b\n\nc,d", "\na,b\r\n\r\nc,d\n\n"] {
+        for text in [
+            "a,b\nc,d\n",
+            "a,b\r\nc,d\r\n",
+            "a,b\rc,d\r",
+            "a,b\n\nc,d",
+            "\na,b\r\n\r\nc,d\n\n",
+        ] {
             assert_eq!(comma(text), [["a", "b"], ["c", "d"]], "{text:?}");
         }
     }
 
     #[test]
     fn quotes_hold_delimiters_newlines_and_quotes() {
-        assert_eq!(comma("\"a,1\",\"b\r\n2\",\"say \"\"hi\"\"\"\n"), [["a,1", "b\r\n2", "say \"hi\""]]);
+        assert_eq!(
+            comma("\"a,1\",\"b\r\n2\",\"say \"\"hi\"\"\"\n"),
+            [["a,1", "b\r\n2", "say \"hi\""]]
+        );
         assert_eq!(comma("\"\",\"\"\"\"\n"), [["", "\""]]);
         assert_eq!(comma("a, \"b, c\" ,d\n"), [["a", "b, c", "d"]]);
         assert_eq!(comma("a\"b\",c\n"), [["a\"b\"", "c"]]);
@@ -270,7 +356,10 @@ mod tests {
 
     #[test]
     fn backslashes_escape_where_the_dialect_says_so() {
-        let dialect = Dialect { escape: Some(b'\\'), ..Dialect::default() };
+        let dialect = Dialect {
+            escape: Some(b'\\'),
+            ..Dialect::default()
+        };
         assert_eq!(all(br#""a\"b",c\d"#, dialect), [["a\"b", "c\\d"]]);
     }
 
@@ -287,25 +376,40 @@ mod tests {
     fn more_text_is_asked_for_where_a_record_may_go_on() {
         let mut splitter = Splitter::new(Dialect::default());
         for text in ["", "a", "a,", "a,b\r", "\"a", "\"a\"", "\"a\"\""] {
-            assert_eq!(splitter.split(text.as_bytes(), false, &mut vec![]), Split::Incomplete, "{text:?}");
+            assert_eq!(
+                splitter.split(text.as_bytes(), false, &mut vec![]),
+                Split::Incomplete,
+                "{text:?}"
+            );
         }
-        assert_eq!(splitter.split(b"a\nb", false, &mut vec![]), Split::Record(2));
+        assert_eq!(
+            splitter.split(b"a\nb", false, &mut vec![]),
+            Split::Record(2)
+        );
     }
 
     #[test]
     fn limits_are_kept() {
         let mut splitter = Splitter::new(Dialect::default());
         let wide = ",".repeat(MAX_COLUMNS);
-        assert_eq!(splitter.split(wide.as_bytes(), true, &mut vec![]), Split::TooWide);
+        assert_eq!(
+            splitter.split(wide.as_bytes(), true, &mut vec![]),
+            Split::TooWide
+        );
         let long = "x".repeat(MAX_CELL + 1);
-        assert_eq!(splitter.split(long.as_bytes(), false, &mut vec![]), Split::TooLong);
+        assert_eq!(
+            splitter.split(long.as_bytes(), false, &mut vec![]),
+            Split::TooLong
+        );
     }
 
     proptest! {
         #[test]
         fn what_the_csv_crate_writes_is_read_back(rows in prop::collection::vec(prop::collection::vec("[a-c,\"\n\r ]{0,6}", 2..5), 1..6)) {
             let mut writer = csv::WriterBuilder::new().flexible(true).from_writer(vec![]);
-            rows.iter().for_each(|row| writer.write_record(row).unwrap());
+            for row in &rows {
+                writer.write_record(row).unwrap();
+            }
             prop_assert_eq!(all(&writer.into_inner().unwrap(), Dialect::default()), rows);
         }
 

@@ -1,5 +1,5 @@
-//! An estimate of the number of different values: a HyperLogLog sketch with the estimator of Ertl ("New cardinality estimation
-//! algorithms for HyperLogLog sketches", 2017), which needs no correction for small or middling counts.
+//! An estimate of the number of different values: a `HyperLogLog` sketch with the estimator of Ertl ("New cardinality estimation
+//! algorithms for `HyperLogLog` sketches", 2017), which needs no correction for small or middling counts.
 
 /// Bits of a hash that choose a register. 4,096 registers give a standard error of 1.6 % in 4 KiB.
 const INDEX_BITS: u32 = 12;
@@ -21,7 +21,9 @@ impl Sketch {
 
     /// A sketch that was given nothing.
     pub(super) fn new() -> Self {
-        Self { registers: vec![0; REGISTERS].into_boxed_slice() }
+        Self {
+            registers: vec![0; REGISTERS].into_boxed_slice(),
+        }
     }
 
     /// Notes a hash whose bits are all equally random.
@@ -102,7 +104,9 @@ mod tests {
         assert_eq!(sketch.estimate(), 0);
         let mut next = 0;
         for size in [10, 1_000, 10_001, 15_000, 40_000, 1_000_000] {
-            (next..size).for_each(|number| sketch.add(mixed(number)));
+            for number in next..size {
+                sketch.add(mixed(number));
+            }
             next = size;
             let error = (sketch.estimate() as f64 / size as f64 - 1.0).abs();
             assert!(error < 0.05, "{size}: {}", sketch.estimate());
@@ -112,7 +116,9 @@ mod tests {
     #[test]
     fn repeated_values_change_nothing() {
         let mut sketch = Sketch::new();
-        (0..100_000).for_each(|number| sketch.add(mixed(number % 50)));
+        for number in 0..100_000 {
+            sketch.add(mixed(number % 50));
+        }
         assert!((48..=52).contains(&sketch.estimate()));
     }
 }

@@ -35,7 +35,11 @@ pub(super) fn classify(text: &[u8], decimal_comma: bool) -> Value {
         b'-' | b'+' | b'.' | b'$' | b'(' | 0xC2 | 0xE2 => {
             number::parse(text, decimal_comma).map_or(Value::Text, Value::Number)
         }
-        b'#' | b'f' | b'F' | b'n' | b'N' | b't' | b'T' | b'y' | b'Y' if text.len() <= LONGEST_WORD => word(text),
+        b'#' | b'f' | b'F' | b'n' | b'N' | b't' | b'T' | b'y' | b'Y'
+            if text.len() <= LONGEST_WORD =>
+        {
+            word(text)
+        }
         _ => Value::Text,
     }
 }
@@ -58,7 +62,8 @@ pub(super) fn is_typed(text: &[u8], decimal_comma: bool) -> bool {
 
 fn is_time(text: &[u8]) -> bool {
     let parts: Vec<&[u8]> = text.split(|&byte| byte == b':').collect();
-    let two_digits = |part: &&[u8]| matches!(part, [a, b] if a.is_ascii_digit() && b.is_ascii_digit());
+    let two_digits =
+        |part: &&[u8]| matches!(part, [a, b] if a.is_ascii_digit() && b.is_ascii_digit());
     (2..=3).contains(&parts.len()) && parts.iter().all(two_digits)
 }
 

@@ -23,15 +23,22 @@ const OPAQUE: [Tag; 3] = [Tag::MakerNote, Tag::UserComment, Tag::ExifVersion];
 pub(super) fn describe(raw: Vec<u8>) -> BTreeMap<String, String> {
     let mut reader = Reader::new();
     reader.continue_on_error(true);
-    let parsed = reader.read_raw(raw).or_else(|error| error.distill_partial_result(|_| ()));
+    let parsed = reader
+        .read_raw(raw)
+        .or_else(|error| error.distill_partial_result(|_| ()));
     let Ok(exif) = parsed else {
         return BTreeMap::new();
     };
-    let told = exif.fields().filter(|field| field.ifd_num == In::PRIMARY && is_told(field.tag, &field.value));
+    let told = exif
+        .fields()
+        .filter(|field| field.ifd_num == In::PRIMARY && is_told(field.tag, &field.value));
     told.take(MAX_FIELDS)
         .map(|field| {
             let text = field.display_value().with_unit(&exif).to_string();
-            (field.tag.to_string(), clean_text(truncate(&text, MAX_VALUE)).into_owned())
+            (
+                field.tag.to_string(),
+                clean_text(truncate(&text, MAX_VALUE)).into_owned(),
+            )
         })
         .collect()
 }
@@ -52,14 +59,20 @@ mod tests {
 
     fn block(fields: &[Field]) -> Vec<u8> {
         let mut writer = Writer::new();
-        fields.iter().for_each(|field| writer.push_field(field));
+        for field in fields {
+            writer.push_field(field);
+        }
         let mut raw = std::io::Cursor::new(Vec::new());
         writer.write(&mut raw, false).unwrap();
         raw.into_inner()
     }
 
     fn text(tag: Tag, text: &str) -> Field {
-        Field { tag, ifd_num: In::PRIMARY, value: Value::Ascii(vec![text.as_bytes().to_vec()]) }
+        Field {
+            tag,
+            ifd_num: In::PRIMARY,
+            value: Value::Ascii(vec![text.as_bytes().to_vec()]),
+        }
     }
 
     #[test]
@@ -70,7 +83,10 @@ mod tests {
             text(Tag::GPSAreaInformation, "home"),
             text(Tag::DateTimeOriginal, "2024:01:31 10:30:00"),
         ]));
-        assert_eq!(told.keys().collect::<Vec<_>>(), ["DateTimeOriginal", "Make"]);
+        assert_eq!(
+            told.keys().collect::<Vec<_>>(),
+            ["DateTimeOriginal", "Make"]
+        );
         assert!(told["Make"].contains("Quire"));
     }
 

@@ -20,7 +20,13 @@ pub(super) fn upright(picture: DynamicImage, orientation: Orientation) -> Grey {
     grey.apply_orientation(orientation);
     let (original_width, original_height) = (grey.width(), grey.height());
     let small = shrink(grey.into_luma8());
-    Grey { width: small.width(), height: small.height(), original_width, original_height, data: small.into_raw() }
+    Grey {
+        width: small.width(),
+        height: small.height(),
+        original_width,
+        original_height,
+        data: small.into_raw(),
+    }
 }
 
 fn to_grey(picture: DynamicImage) -> GrayImage {
@@ -28,13 +34,21 @@ fn to_grey(picture: DynamicImage) -> GrayImage {
         DynamicImage::ImageLuma8(grey) => grey,
         DynamicImage::ImageLumaA8(image) => {
             let (width, height) = image.dimensions();
-            let data = image.as_raw().chunks_exact(2).map(|pixel| on_white(pixel[0], pixel[1])).collect();
+            let data = image
+                .as_raw()
+                .chunks_exact(2)
+                .map(|pixel| on_white(pixel[0], pixel[1]))
+                .collect();
             from_raw(width, height, data)
         }
         picture if picture.color().has_alpha() => {
             let image = picture.into_rgba8();
             let (width, height) = image.dimensions();
-            let data = image.as_raw().chunks_exact(4).map(|pixel| on_white(luminance(pixel), pixel[3])).collect();
+            let data = image
+                .as_raw()
+                .chunks_exact(4)
+                .map(|pixel| on_white(luminance(pixel), pixel[3]))
+                .collect();
             from_raw(width, height, data)
         }
         picture => picture.into_luma8(),
@@ -73,8 +87,13 @@ mod tests {
 
     #[test]
     fn transparent_is_white_and_opaque_stays() {
-        let image = image::RgbaImage::from_raw(3, 1, vec![0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255]).unwrap();
-        assert_eq!(upright(image.into(), Orientation::NoTransforms).data, [255, 0, 255]);
+        let image =
+            image::RgbaImage::from_raw(3, 1, vec![0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 255])
+                .unwrap();
+        assert_eq!(
+            upright(image.into(), Orientation::NoTransforms).data,
+            [255, 0, 255]
+        );
     }
 
     #[test]
@@ -86,7 +105,10 @@ mod tests {
 
     #[test]
     fn large_pictures_shrink_and_remember_their_size() {
-        let grey = upright(GrayImage::new(16_000, 3_200).into(), Orientation::NoTransforms);
+        let grey = upright(
+            GrayImage::new(16_000, 3_200).into(),
+            Orientation::NoTransforms,
+        );
         assert!(u64::from(grey.width) * u64::from(grey.height) <= MAX_PAGE_IMAGE_PIXELS);
         assert_eq!((grey.original_width, grey.original_height), (16_000, 3_200));
         assert_eq!(grey.data.len(), (grey.width * grey.height) as usize);

@@ -34,10 +34,22 @@ pub struct Image;
 
 impl Format for Image {
     fn media(&self) -> &[MediaType] {
-        &[MediaType::Png, MediaType::Jpeg, MediaType::Webp, MediaType::Gif, MediaType::Tiff, MediaType::Bmp]
+        &[
+            MediaType::Png,
+            MediaType::Jpeg,
+            MediaType::Webp,
+            MediaType::Gif,
+            MediaType::Tiff,
+            MediaType::Bmp,
+        ]
     }
 
-    fn parse(&self, input: &mut Input, request: &ParseRequest, out: &mut dyn Output) -> Result<(), ParseError> {
+    fn parse(
+        &self,
+        input: &mut Input,
+        request: &ParseRequest,
+        out: &mut dyn Output,
+    ) -> Result<(), ParseError> {
         let frames = frames::count(&mut *input, request.media);
         input.rewind()?;
         let decoded = decode(input, request.media)?;
@@ -85,14 +97,28 @@ fn decode(input: &mut Input, media: MediaType) -> Result<Decoded, ParseError> {
         return Err(ParseError::Damaged("the image has no pixels".to_owned()));
     }
     if u64::from(width) * u64::from(height) > MAX_PIXELS || decoder.total_bytes() > MAX_BYTES {
-        return Err(ParseError::LimitExceeded(format!("the image has {width} x {height} pixels")));
+        return Err(ParseError::LimitExceeded(format!(
+            "the image has {width} x {height} pixels"
+        )));
     }
-    let exif = decoder.exif_metadata().ok().flatten().map(exif::describe).unwrap_or_default();
+    let exif = decoder
+        .exif_metadata()
+        .ok()
+        .flatten()
+        .map(exif::describe)
+        .unwrap_or_default();
     // An orientation that cannot be read is none.
-    let orientation = decoder.orientation().unwrap_or(image::metadata::Orientation::NoTransforms);
+    let orientation = decoder
+        .orientation()
+        .unwrap_or(image::metadata::Orientation::NoTransforms);
     let color = decoder.color_type();
     let picture = DynamicImage::from_decoder(decoder).map_err(explain)?;
-    Ok(Decoded { picture, color, orientation, exif })
+    Ok(Decoded {
+        picture,
+        color,
+        orientation,
+        exif,
+    })
 }
 
 fn format_of(media: MediaType) -> Result<ImageFormat, ParseError> {
@@ -103,7 +129,10 @@ fn format_of(media: MediaType) -> Result<ImageFormat, ParseError> {
         MediaType::Gif => Ok(ImageFormat::Gif),
         MediaType::Tiff => Ok(ImageFormat::Tiff),
         MediaType::Bmp => Ok(ImageFormat::Bmp),
-        MediaType::Pdf | MediaType::Csv | MediaType::Tsv => Err(ParseError::NotSupported(format!("{} as an image", media.name()))),
+        MediaType::Pdf | MediaType::Csv | MediaType::Tsv => Err(ParseError::NotSupported(format!(
+            "{} as an image",
+            media.name()
+        ))),
     }
 }
 

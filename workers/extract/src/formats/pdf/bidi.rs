@@ -29,7 +29,16 @@ pub(super) fn has_right_to_left(text: &str) -> bool {
 
 /// Whether more letters of `text` are written from right to left than from left to right.
 pub(super) fn is_mostly_right_to_left(text: &str) -> bool {
-    let balance: i64 = text.chars().map(|c| if is_right_to_left(c) { 1 } else { -i64::from(c.is_alphabetic()) }).sum();
+    let balance: i64 = text
+        .chars()
+        .map(|c| {
+            if is_right_to_left(c) {
+                1
+            } else {
+                -i64::from(c.is_alphabetic())
+            }
+        })
+        .sum();
     balance > 0
 }
 
@@ -68,7 +77,9 @@ fn clusters(text: &str) -> Vec<&str> {
 }
 
 fn kind(cluster: &str) -> Kind {
-    let Some(first) = cluster.chars().next() else { return Kind::Neutral };
+    let Some(first) = cluster.chars().next() else {
+        return Kind::Neutral;
+    };
     match bidi_class(first) {
         BidiClass::R | BidiClass::AL => Kind::Rtl,
         BidiClass::L => Kind::Ltr,
@@ -112,7 +123,9 @@ fn left_to_right_stretch(kinds: &[Kind], end: usize) -> usize {
     let mut letters = kinds[start] == Kind::Ltr;
     loop {
         // Signs and spaces inside the stretch are part of it when more of the stretch follows.
-        let next = (0..start).rev().find(|&at| !matches!(kinds[at], Kind::Neutral | Kind::NumberSign));
+        let next = (0..start)
+            .rev()
+            .find(|&at| !matches!(kinds[at], Kind::Neutral | Kind::NumberSign));
         let Some(next) = next else { return start };
         let between = &kinds[next + 1..start];
         let signs_only = between.len() <= 1 && between.iter().all(|kind| *kind == Kind::NumberSign);
@@ -134,7 +147,10 @@ fn left_to_right_line<'a>(clusters: &[&'a str], kinds: &[Kind]) -> Vec<&'a str> 
             at += 1;
             continue;
         }
-        let last = (at..clusters.len()).take_while(|&i| kinds[i] != Kind::Ltr).filter(|&i| kinds[i] == Kind::Rtl).last();
+        let last = (at..clusters.len())
+            .take_while(|&i| kinds[i] != Kind::Ltr)
+            .filter(|&i| kinds[i] == Kind::Rtl)
+            .last();
         let end = last.map_or(at + 1, |last| last + 1);
         out.extend(right_to_left_line(&clusters[at..end], &kinds[at..end]));
         at = end;
@@ -147,7 +163,10 @@ const BRACKETS: [(&str, &str); 4] = [("(", ")"), ("[", "]"), ("{", "}"), ("«", 
 /// Brackets are stored by what they mean or by how they look, depending on the writer. Read from the right, a line must open before
 /// it closes; if it would not, its brackets were stored by look.
 fn stored_by_look(clusters: &[&str], open: &str, close: &str) -> bool {
-    let first_read = clusters.iter().rev().find(|cluster| **cluster == open || **cluster == close);
+    let first_read = clusters
+        .iter()
+        .rev()
+        .find(|cluster| **cluster == open || **cluster == close);
     first_read.is_some_and(|first| *first == close) && clusters.contains(&open)
 }
 
@@ -174,34 +193,58 @@ mod tests {
 
     #[test]
     fn a_hebrew_line_is_turned_around() {
-        assert_eq!(to_logical("\u{5D2}\u{5D1} \u{5D0}"), "\u{5D0} \u{5D1}\u{5D2}");
+        assert_eq!(
+            to_logical("\u{5D2}\u{5D1} \u{5D0}"),
+            "\u{5D0} \u{5D1}\u{5D2}"
+        );
     }
 
     #[test]
     fn numbers_keep_their_digits_in_order() {
         assert_eq!(to_logical("1,250 \u{5D1}\u{5D0}"), "\u{5D0}\u{5D1} 1,250");
-        assert_eq!(to_logical("2 1 \u{5D0}"), "\u{5D0} 1 2", "two numbers are two stretches");
+        assert_eq!(
+            to_logical("2 1 \u{5D0}"),
+            "\u{5D0} 1 2",
+            "two numbers are two stretches"
+        );
     }
 
     #[test]
     fn latin_words_keep_their_order() {
-        assert_eq!(to_logical("\u{5D1} Open Source 2 \u{5D0}"), "\u{5D0} Open Source 2 \u{5D1}");
+        assert_eq!(
+            to_logical("\u{5D1} Open Source 2 \u{5D0}"),
+            "\u{5D0} Open Source 2 \u{5D1}"
+        );
     }
 
     #[test]
     fn a_hebrew_quote_in_an_english_line_is_turned_around_alone() {
-        assert_eq!(to_logical("they said \u{5D2}\u{5D1}\u{5D0} again and again"), "they said \u{5D0}\u{5D1}\u{5D2} again and again");
+        assert_eq!(
+            to_logical("they said \u{5D2}\u{5D1}\u{5D0} again and again"),
+            "they said \u{5D0}\u{5D1}\u{5D2} again and again"
+        );
     }
 
     #[test]
     fn marks_stay_behind_their_letter() {
-        assert_eq!(to_logical("\u{5D1}\u{5B8}\u{5D0}\u{5B7}"), "\u{5D0}\u{5B7}\u{5D1}\u{5B8}");
+        assert_eq!(
+            to_logical("\u{5D1}\u{5B8}\u{5D0}\u{5B7}"),
+            "\u{5D0}\u{5B7}\u{5D1}\u{5B8}"
+        );
     }
 
     #[test]
     fn brackets_open_before_they_close() {
-        assert_eq!(to_logical("(\u{5D1}) \u{5D0}"), "\u{5D0} (\u{5D1})", "stored by look");
-        assert_eq!(to_logical(")\u{5D1}( \u{5D0}"), "\u{5D0} (\u{5D1})", "stored by meaning");
+        assert_eq!(
+            to_logical("(\u{5D1}) \u{5D0}"),
+            "\u{5D0} (\u{5D1})",
+            "stored by look"
+        );
+        assert_eq!(
+            to_logical(")\u{5D1}( \u{5D0}"),
+            "\u{5D0} (\u{5D1})",
+            "stored by meaning"
+        );
     }
 
     proptest::proptest! {

@@ -11,6 +11,9 @@ use super::words::{Word, is_written_without_spaces};
 /// Fewest lines of a column.
 const LEAST_LINES: usize = 3;
 
+/// Letters that two lines have on average to be a column all the same: the end of an article, set in columns of equal height.
+const LETTERS_OF_TWO_LINES: f32 = 26.0;
+
 /// What stands on one side of a gutter: one entry per row of the band, empty where the side has no text.
 pub(super) struct Side<'w> {
     rows: Vec<&'w [Word]>,
@@ -30,6 +33,11 @@ impl<'w> Side<'w> {
         self.lines().count()
     }
 
+    fn letters_per_line(&self) -> f32 {
+        let letters: f32 = self.lines().flatten().map(|word| letters(&word.text)).sum();
+        letters / self.count().max(1) as f32
+    }
+
     /// Whether the lines read as running text.
     fn is_running_text(&self) -> bool {
         /// A column of a newspaper has 30 letters a line, a cell of a table rarely 15.
@@ -37,16 +45,27 @@ impl<'w> Side<'w> {
         /// Share of lines that reach (nearly) the right end of the column.
         const LEAST_FILLED: f32 = 0.4;
         let count = self.count() as f32;
-        let letters: f32 = self.lines().flatten().map(|word| letters(&word.text)).sum();
-        let left = self.lines().map(|line| line[0].u0).fold(f32::INFINITY, f32::min);
-        let right = self.lines().map(|line| line[line.len() - 1].u1).fold(f32::NEG_INFINITY, f32::max);
-        let filled = self.lines().filter(|line| line[line.len() - 1].u1 - left > 0.75 * (right - left)).count();
-        letters / count >= LEAST_LETTERS && filled as f32 / count >= LEAST_FILLED
+        let left = self
+            .lines()
+            .map(|line| line[0].u0)
+            .fold(f32::INFINITY, f32::min);
+        let right = self
+            .lines()
+            .map(|line| line[line.len() - 1].u1)
+            .fold(f32::NEG_INFINITY, f32::max);
+        let filled = self
+            .lines()
+            .filter(|line| line[line.len() - 1].u1 - left > 0.75 * (right - left))
+            .count();
+        self.letters_per_line() >= LEAST_LETTERS && filled as f32 / count >= LEAST_FILLED
     }
 
     /// Whether most lines have a gap as wide as a gutter in them, as rows of a table do.
     fn has_cells(&self, gutter: f32) -> bool {
-        let wide = |line: &&[Word]| line.windows(2).any(|pair| pair[1].u0 - pair[0].u1 > gutter.min(2.0 * pair[0].size));
+        let wide = |line: &&[Word]| {
+            line.windows(2)
+                .any(|pair| pair[1].u0 - pair[0].u1 > gutter.min(2.0 * pair[0].size))
+        };
         self.lines().filter(wide).count() * 2 > self.count()
     }
 }
@@ -55,21 +74,36 @@ impl<'w> Side<'w> {
 fn letters(word: &str) -> f32 {
     word.chars()
         .filter(|c| c.is_alphabetic())
-        .map(|c| if is_written_without_spaces(c) { 2.0 } else { 1.0 })
+        .map(|c| {
+            if is_written_without_spaces(c) {
+                2.0
+            } else {
+                1.0
+            }
+        })
         .sum()
 }
 
 /// Whether two sides of a gutter are columns of their own.
 pub(super) fn are_columns(left: &Side<'_>, right: &Side<'_>, gutter: f32) -> bool {
     let fewest = left.count().min(right.count());
-    if fewest < LEAST_LINES {
+    let is_long_enough =
+        |side: &&Side<'_>| side.count() > 1 && side.letters_per_line() >= LETTERS_OF_TWO_LINES;
+    if fewest < LEAST_LINES && ![left, right].iter().all(is_long_enough) {
         return false;
     }
-    let shared = left.rows.iter().zip(&right.rows).filter(|(left, right)| !left.is_empty() && !right.is_empty()).count();
+    let shared = left
+        .rows
+        .iter()
+        .zip(&right.rows)
+        .filter(|(left, right)| !left.is_empty() && !right.is_empty())
+        .count();
     if shared * 2 < fewest {
         return true;
     }
-    [left, right].iter().all(|side| side.is_running_text() && !side.has_cells(gutter))
+    [left, right]
+        .iter()
+        .all(|side| side.is_running_text() && !side.has_cells(gutter))
 }
 
 /// The groups of rows of a band that is a table whose cells hold several lines each; `None` for columns.
@@ -87,9 +121,18 @@ where
     /// Fewer rows of cells than this may be chance.
     const LEAST_GROUPS: usize = 3;
 
-    let left: Vec<f32> = band.iter().filter(|row| !split(row).0.is_empty()).map(|row| row[0].v).collect();
-    let right: Vec<f32> = band.iter().filter(|row| !split(row).1.is_empty()).map(|row| row[0].v).collect();
-    let pitch = |baselines: &[f32]| median(baselines.windows(2).map(|pair| pair[1] - pair[0]).collect());
+    let left: Vec<f32> = band
+        .iter()
+        .filter(|row| !split(row).0.is_empty())
+        .map(|row| row[0].v)
+        .collect();
+    let right: Vec<f32> = band
+        .iter()
+        .filter(|row| !split(row).1.is_empty())
+        .map(|row| row[0].v)
+        .collect();
+    let pitch =
+        |baselines: &[f32]| median(baselines.windows(2).map(|pair| pair[1] - pair[0]).collect());
     let pitch = pitch(&left).min(pitch(&right));
 
     let mut groups = Vec::new();
@@ -105,7 +148,9 @@ where
         let (left, right) = split(&band[group.start]);
         !left.is_empty() && !right.is_empty()
     };
-    let is_table = groups.len() >= LEAST_GROUPS && band.len() <= MOST_LINES * groups.len() && groups.iter().all(both);
+    let is_table = groups.len() >= LEAST_GROUPS
+        && band.len() <= MOST_LINES * groups.len()
+        && groups.iter().all(both);
     is_table.then_some(groups)
 }
 
@@ -115,7 +160,11 @@ mod tests {
     use super::*;
 
     fn side(lines: &[&str]) -> Vec<Vec<Word>> {
-        lines.iter().enumerate().map(|(n, text)| words(text, 50.0, 100.0 + 12.0 * n as f32, 10.0)).collect()
+        lines
+            .iter()
+            .enumerate()
+            .map(|(n, text)| words(text, 50.0, 100.0 + 12.0 * n as f32, 10.0))
+            .collect()
     }
 
     fn view(rows: &[Vec<Word>]) -> Side<'_> {
@@ -124,15 +173,27 @@ mod tests {
 
     #[test]
     fn prose_on_both_sides_is_columns() {
-        let left = side(&["a line of running text here", "goes on to the right side", "and to the next line too"]);
-        let right = side(&["other words that fill up", "their own column to its end", "without any tables in it"]);
+        let left = side(&[
+            "a line of running text here",
+            "goes on to the right side",
+            "and to the next line too",
+        ]);
+        let right = side(&[
+            "other words that fill up",
+            "their own column to its end",
+            "without any tables in it",
+        ]);
         assert!(are_columns(&view(&left), &view(&right), 20.0));
     }
 
     #[test]
     fn short_cells_beside_prose_are_a_table() {
         let left = side(&["1926", "1929", "1932"]);
-        let right = side(&["a line of running text here", "goes on to the right side", "and to the next line too"]);
+        let right = side(&[
+            "a line of running text here",
+            "goes on to the right side",
+            "and to the next line too",
+        ]);
         assert!(!are_columns(&view(&left), &view(&right), 20.0));
     }
 
@@ -153,10 +214,22 @@ mod tests {
         let mut band: Vec<Line> = Vec::new();
         for n in 0..12 {
             let y = 100.0 + 12.0 * n as f32;
-            let mut row = if n == 4 { Vec::new() } else { words("text of a column", 50.0, y, 10.0) };
-            row.extend(if n == 7 { Vec::new() } else { words("text of another", 250.0, y, 10.0) });
+            let mut row = if n == 4 {
+                Vec::new()
+            } else {
+                words("text of a column", 50.0, y, 10.0)
+            };
+            row.extend(if n == 7 {
+                Vec::new()
+            } else {
+                words("text of another", 250.0, y, 10.0)
+            });
             band.push(row);
         }
-        assert_eq!(cell_groups(&band, |row| row.split_at(row.iter().take_while(|word| word.u0 < 200.0).count())), None);
+        assert_eq!(
+            cell_groups(&band, |row| row
+                .split_at(row.iter().take_while(|word| word.u0 < 200.0).count())),
+            None
+        );
     }
 }

@@ -32,19 +32,51 @@ enum Lead {
 }
 
 /// The lines of `blocks`, whose places are in `frame`, on a page of `width` by `height` points.
-pub(super) fn read_lines(blocks: &[Block], frame: Frame, (width, height): (f32, f32)) -> Vec<ReadLine> {
+pub(super) fn read_lines(
+    blocks: &[Block],
+    frame: Frame,
+    (width, height): (f32, f32),
+) -> Vec<ReadLine> {
     let mut lines = Vec::new();
     for block in blocks {
         let pitch = median_pitch(block);
         for (index, words) in block.iter().enumerate() {
             let before = index.checked_sub(1).map(|before| &block[before]);
-            let lead = if before.is_some_and(|before| !starts_paragraph(before, words, pitch)) { Lead::Line } else { Lead::Paragraph };
-            let visual = words.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
+            let lead = if before.is_some_and(|before| !starts_paragraph(before, words, pitch)) {
+                Lead::Line
+            } else {
+                Lead::Paragraph
+            };
+            let visual = words
+                .iter()
+                .map(|word| word.text.as_str())
+                .collect::<Vec<_>>()
+                .join(" ");
             let bbox = frame.rect_out(bounds(words)).clamp_to(width, height);
-            lines.push(ReadLine { text: to_logical(&visual), bbox, lead });
+            lines.push(ReadLine {
+                text: spaced_list_number(to_logical(&visual)),
+                bbox,
+                lead,
+            });
         }
     }
     lines
+}
+
+/// `12.Text` is an item of a list whose number leaves no room for a gap.
+fn spaced_list_number(mut line: String) -> String {
+    /// Longer numbers are not those of a list.
+    const MOST_DIGITS: usize = 3;
+    let digits = line.bytes().take_while(u8::is_ascii_digit).count();
+    let mut rest = line[digits..].chars();
+    let is_item = (1..=MOST_DIGITS).contains(&digits)
+        && rest.next() == Some('.')
+        && rest.next().is_some_and(char::is_uppercase)
+        && rest.next().is_some_and(char::is_lowercase);
+    if is_item {
+        line.insert(digits + 1, ' ');
+    }
+    line
 }
 
 fn starts_paragraph(before: &Words, line: &Words, pitch: f32) -> bool {
@@ -81,12 +113,20 @@ pub(super) fn compose(lines: &[ReadLine]) -> PageText {
     for (index, line) in lines.iter().enumerate() {
         let next = lines.get(index + 1).filter(|next| next.lead == Lead::Line);
         let divided = next.and_then(|next| first_half(&line.text, &next.text, &vocabulary));
-        let text: String = divided.unwrap_or(&line.text).chars().filter(|c| *c != SOFT_HYPHEN).collect();
+        let text: String = divided
+            .unwrap_or(&line.text)
+            .chars()
+            .filter(|c| *c != SOFT_HYPHEN)
+            .collect();
         let start = characters;
         characters += text.chars().count() as u32;
         page.text.push_str(&text);
         let Rect { x0, y0, x1, y1 } = line.bbox;
-        page.lines.push(Line { start, end: characters, bbox: [x0, y0, x1, y1] });
+        page.lines.push(Line {
+            start,
+            end: characters,
+            bbox: [x0, y0, x1, y1],
+        });
         let separator = match lines.get(index + 1).map(|next| next.lead) {
             _ if divided.is_some() => "",
             Some(Lead::Paragraph) => "\n\n",
@@ -119,13 +159,17 @@ fn first_half<'l>(line: &'l str, next: &str, vocabulary: &HashSet<String>) -> Op
         return Some(half);
     }
     let half = line.strip_suffix(['-', '\u{2010}'])?;
-    let start = half.rfind(|c: char| !c.is_alphabetic()).map_or(0, |at| at + half[at..].chars().next().map_or(1, char::len_utf8));
+    let start = half.rfind(|c: char| !c.is_alphabetic()).map_or(0, |at| {
+        at + half[at..].chars().next().map_or(1, char::len_utf8)
+    });
     let before = &half[start..];
     let after: String = next.chars().take_while(|c| c.is_alphabetic()).collect();
-    let is_compound = half[..start].ends_with(['-', '\u{2010}', '/']) || next[after.len()..].starts_with('-');
+    let is_compound =
+        half[..start].ends_with(['-', '\u{2010}', '/']) || next[after.len()..].starts_with('-');
     let starts_lower = after.chars().next().is_some_and(char::is_lowercase);
     let ends_lower = before.chars().next_back().is_some_and(char::is_lowercase);
-    let long_enough = before.chars().count() >= LEAST_LETTERS && after.chars().count() >= LEAST_LETTERS;
+    let long_enough =
+        before.chars().count() >= LEAST_LETTERS && after.chars().count() >= LEAST_LETTERS;
     if is_compound || !starts_lower || !ends_lower || !long_enough {
         return None;
     }
@@ -143,13 +187,25 @@ mod tests {
     use super::*;
 
     fn composed(lines: &[(&str, f32)]) -> PageText {
-        let block: Block = lines.iter().map(|(text, y)| words(text, 50.0, *y, 10.0)).collect();
-        compose(&read_lines(&[block], Frame::of(Angle::UPRIGHT), (600.0, 800.0)))
+        let block: Block = lines
+            .iter()
+            .map(|(text, y)| words(text, 50.0, *y, 10.0))
+            .collect();
+        compose(&read_lines(
+            &[block],
+            Frame::of(Angle::UPRIGHT),
+            (600.0, 800.0),
+        ))
     }
 
     #[test]
     fn paragraphs_are_separated_by_an_empty_line() {
-        let page = composed(&[("one", 100.0), ("two", 112.0), ("three", 124.0), ("four", 150.0)]);
+        let page = composed(&[
+            ("one", 100.0),
+            ("two", 112.0),
+            ("three", 124.0),
+            ("four", 150.0),
+        ]);
         assert_eq!(page.text, "one\ntwo\nthree\n\nfour");
     }
 
@@ -157,16 +213,30 @@ mod tests {
     fn line_offsets_count_characters_and_fit_the_text() {
         let page = composed(&[("größe", 100.0), ("zwei", 112.0), ("drei", 124.0)]);
         let characters: Vec<char> = page.text.chars().collect();
-        let lines: Vec<String> =
-            page.lines.iter().map(|line| characters[line.start as usize..line.end as usize].iter().collect()).collect();
+        let lines: Vec<String> = page
+            .lines
+            .iter()
+            .map(|line| {
+                characters[line.start as usize..line.end as usize]
+                    .iter()
+                    .collect()
+            })
+            .collect();
         assert_eq!(lines, ["größe", "zwei", "drei"]);
         assert_eq!(page.lines[1].bbox, [50.0, 104.0, 70.0, 114.2]);
     }
 
     #[test]
     fn a_divided_word_is_put_together() {
-        assert_eq!(composed(&[("the exam-", 100.0), ("ple was", 112.0)]).text, "the example was");
-        assert_eq!(composed(&[("the exam\u{AD}", 100.0), ("Ple was", 112.0)]).text, "the examPle was", "a soft hyphen is certain");
+        assert_eq!(
+            composed(&[("the exam-", 100.0), ("ple was", 112.0)]).text,
+            "the example was"
+        );
+        assert_eq!(
+            composed(&[("the exam\u{AD}", 100.0), ("Ple was", 112.0)]).text,
+            "the examPle was",
+            "a soft hyphen is certain"
+        );
         assert_eq!(composed(&[("co\u{AD}operate", 100.0)]).text, "cooperate");
     }
 
@@ -180,12 +250,28 @@ mod tests {
         ] {
             assert!(composed(&lines).text.contains("-\n"), "{lines:?}");
         }
-        let both_words = composed(&[("well and known", 100.0), ("it is well-", 112.0), ("known that", 124.0)]);
+        let both_words = composed(&[
+            ("well and known", 100.0),
+            ("it is well-", 112.0),
+            ("known that", 124.0),
+        ]);
         assert!(both_words.text.contains("well-\nknown"));
     }
 
     #[test]
+    fn a_tight_list_number_is_set_apart() {
+        assert_eq!(composed(&[("10.Plankton", 100.0)]).text, "10. Plankton");
+        assert_eq!(
+            composed(&[("2.5mm and 1.NF", 100.0)]).text,
+            "2.5mm and 1.NF"
+        );
+    }
+
+    #[test]
     fn a_right_to_left_line_is_in_reading_order() {
-        assert_eq!(composed(&[("\u{5D2}\u{5D1} \u{5D0}", 100.0)]).text, "\u{5D0} \u{5D1}\u{5D2}");
+        assert_eq!(
+            composed(&[("\u{5D2}\u{5D1} \u{5D0}", 100.0)]).text,
+            "\u{5D0} \u{5D1}\u{5D2}"
+        );
     }
 }

@@ -61,14 +61,21 @@ impl Output for Collector {
 
 impl Collector {
     fn text(&self) -> String {
-        self.pages.iter().map(|page| page.text.as_str()).collect::<Vec<_>>().join("\n\n")
+        self.pages
+            .iter()
+            .map(|page| page.text.as_str())
+            .collect::<Vec<_>>()
+            .join("\n\n")
     }
 }
 
 fn read(path: &Path, password: Option<&str>) -> Result<Collector, ParseError> {
     let mut out = Collector::default();
     let mut input = Input::new(fs::File::open(path).unwrap()).unwrap();
-    let request = ParseRequest { password: password.map(str::to_owned), ..ParseRequest::new(MediaType::Pdf) };
+    let request = ParseRequest {
+        password: password.map(str::to_owned),
+        ..ParseRequest::new(MediaType::Pdf)
+    };
     Pdf.parse(&mut input, &request, &mut out).map(|()| out)
 }
 
@@ -79,7 +86,9 @@ fn corpus() -> Option<PathBuf> {
 }
 
 fn fixture(case: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/pdf").join(case)
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("../../fixtures/pdf")
+        .join(case)
 }
 
 /// Words; every Chinese character is one.
@@ -98,7 +107,9 @@ fn tokens(text: &str) -> Vec<String> {
 fn word_f1(truth: &str, text: &str) -> f64 {
     let (truth, text) = (tokens(truth), tokens(text));
     let mut counts: HashMap<&str, i64> = HashMap::new();
-    truth.iter().for_each(|word| *counts.entry(word).or_default() += 1);
+    truth
+        .iter()
+        .for_each(|word| *counts.entry(word).or_default() += 1);
     let mut found = 0;
     for word in &text {
         if let Some(count) = counts.get_mut(word.as_str()).filter(|count| **count > 0) {
@@ -111,7 +122,13 @@ fn word_f1(truth: &str, text: &str) -> f64 {
 
 /// Twice the longest common subsequence over both lengths, on at most 60,000 characters, white space normalised.
 fn order_similarity(truth: &str, text: &str) -> f64 {
-    let normal = |text: &str| tokens(text).join(" ").chars().take(60_000).collect::<Vec<char>>();
+    let normal = |text: &str| {
+        tokens(text)
+            .join(" ")
+            .chars()
+            .take(60_000)
+            .collect::<Vec<char>>()
+    };
     let (a, b) = (normal(truth), normal(text));
     2.0 * lcs(&a, &b) as f64 / (a.len() + b.len()).max(1) as f64
 }
@@ -135,7 +152,9 @@ fn lcs(a: &[char], b: &[char]) -> usize {
             *bits = sum | (*bits & !place);
         }
     }
-    (0..a.len()).filter(|&index| row[index / 64] & (1 << (index % 64)) == 0).count()
+    (0..a.len())
+        .filter(|&index| row[index / 64] & (1 << (index % 64)) == 0)
+        .count()
 }
 
 /// Files of the corpus with the passwords that its README names.
@@ -149,8 +168,11 @@ fn password(name: &str) -> Option<&'static str> {
 }
 
 fn pdfs(folder: &Path) -> Vec<PathBuf> {
-    let mut files: Vec<PathBuf> =
-        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.extension().is_some_and(|e| e == "pdf")).collect();
+    let mut files: Vec<PathBuf> = fs::read_dir(folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|e| e == "pdf"))
+        .collect();
     files.sort();
     files
 }
@@ -167,8 +189,14 @@ fn measured(corpus: &Path) -> Vec<(String, f64, f64)> {
         .map(|path| {
             let truth = fs::read_to_string(path.with_extension("txt")).unwrap();
             let name = name(&path);
-            let text = read(&path, password(&name)).map(|out| out.text()).unwrap_or_default();
-            (name, word_f1(&truth, &text), order_similarity(&truth, &text))
+            let text = read(&path, password(&name))
+                .map(|out| out.text())
+                .unwrap_or_default();
+            (
+                name,
+                word_f1(&truth, &text),
+                order_similarity(&truth, &text),
+            )
         })
         .collect()
 }
@@ -184,7 +212,10 @@ fn known_text_is_read_in_order() {
     let measured = measured(&corpus);
     let f1 = mean(measured.iter().map(|file| file.1));
     let order = mean(measured.iter().map(|file| file.2));
-    assert!(f1 >= 0.97 && order >= 0.97, "F1 {f1:.4}, order {order:.4}: {measured:?}");
+    assert!(
+        f1 >= 0.97 && order >= 0.97,
+        "F1 {f1:.4}, order {order:.4}: {measured:?}"
+    );
 }
 
 #[test]
@@ -202,8 +233,17 @@ fn table() {
             let millis = start.elapsed().as_millis();
             match result {
                 Ok(out) => {
-                    let engines = |engine| out.pages.iter().filter(|page| page.engine == engine).count();
-                    let warnings: Vec<&str> = out.warnings.iter().map(|warning| warning.message.as_str()).collect();
+                    let engines = |engine| {
+                        out.pages
+                            .iter()
+                            .filter(|page| page.engine == engine)
+                            .count()
+                    };
+                    let warnings: Vec<&str> = out
+                        .warnings
+                        .iter()
+                        .map(|warning| warning.message.as_str())
+                        .collect();
                     println!(
                         "{name:60} {millis:6} ms {:7} chars, pages: {} hayro {} pdf-extract {} none {} images; score {:.2} {warnings:?}",
                         out.text().chars().count(),
@@ -217,7 +257,13 @@ fn table() {
                 Err(error) => println!("{name:60} {millis:6} ms {error}"),
             }
             if let Ok(out) = env::var("QUIRE_DUMP") {
-                fs::write(Path::new(&out).join(format!("{name}.txt")), read(&path, password(&name)).map(|out| out.text()).unwrap_or_default()).unwrap();
+                fs::write(
+                    Path::new(&out).join(format!("{name}.txt")),
+                    read(&path, password(&name))
+                        .map(|out| out.text())
+                        .unwrap_or_default(),
+                )
+                .unwrap();
             }
         }
     }
@@ -227,15 +273,41 @@ fn table() {
 #[ignore = "debugging"]
 fn debug_rows() {
     let path = PathBuf::from(env::var("QUIRE_FILE").unwrap());
-    let opened = super::open::open(fs::read(&path).unwrap(), env::var("QUIRE_PW").ok().as_deref()).map_err(|e| println!("{e}")).unwrap();
+    println!(
+        "error lopdf: {:?}",
+        lopdf::Document::load_mem_with_options(
+            &fs::read(&path).unwrap(),
+            lopdf::LoadOptions::with_password(&env::var("QUIRE_PW").unwrap())
+        )
+        .map(|d| (d.is_encrypted(), d.was_encrypted(), d.page_iter().count()))
+    );
+    let opened = super::open::open(
+        fs::read(&path).unwrap(),
+        env::var("QUIRE_PW").ok().as_deref(),
+    )
+    .map_err(|e| println!("{e}"))
+    .unwrap();
     let page_no: usize = env::var("QUIRE_PAGE").map_or(0, |p| p.parse().unwrap());
     let cache = hayro_interpret::InterpreterCache::new();
-    let (content, outcome) = super::text_layer::interpret(&opened.pdf.pages()[page_no], &cache, &hayro_interpret::InterpreterSettings::default());
-    println!("{outcome:?} glyphs {} calls {} marks {} share {}", content.glyphs.len(), content.draw_calls, content.marks, content.picture_share);
+    let (content, outcome) = super::text_layer::interpret(
+        &opened.pdf.pages()[page_no],
+        &cache,
+        &hayro_interpret::InterpreterSettings::default(),
+    );
+    println!(
+        "{outcome:?} glyphs {} calls {} marks {} share {}",
+        content.glyphs.len(),
+        content.draw_calls,
+        content.marks,
+        content.picture_share
+    );
     let mut last: Option<&super::glyph::Glyph> = None;
     for glyph in &content.glyphs {
         let gap = last.map_or(0.0, |l| glyph.x - l.x - l.advance) / glyph.size;
-        println!("{:?} x {:.1} y {:.1} adv {:.2} size {:.1} {:?} gap {:.3}", glyph.text, glyph.x, glyph.y, glyph.advance, glyph.size, glyph.angle, gap);
+        println!(
+            "{:?} x {:.1} y {:.1} adv {:.2} size {:.1} {:?} gap {:.3}",
+            glyph.text, glyph.x, glyph.y, glyph.advance, glyph.size, glyph.angle, gap
+        );
         last = Some(glyph);
     }
 }

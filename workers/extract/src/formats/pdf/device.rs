@@ -10,7 +10,9 @@ use hayro_interpret::font::{Glyph as DrawnGlyph, GlyphRun, PositionedGlyph};
 use hayro_interpret::hayro_cmap::{BfString, WritingMode};
 use hayro_interpret::hayro_syntax::object::{Dict, String as PdfString};
 use hayro_interpret::kurbo::{Affine, BezPath, Point, Rect, Shape, Vec2};
-use hayro_interpret::{BlendMode, ClipPath, Device, DrawMode, DrawProps, Image, ImageDrawProps, Paint, SoftMask};
+use hayro_interpret::{
+    BlendMode, ClipPath, Device, DrawMode, DrawProps, Image, ImageDrawProps, Paint, SoftMask,
+};
 
 use super::geometry::Angle;
 use super::glyph::{Glyph, GlyphText};
@@ -55,7 +57,11 @@ impl TextDevice {
     /// A device for a page of `width` by `height` points.
     pub(super) fn new(width: f32, height: f32) -> Self {
         let page = Rect::new(0.0, 0.0, f64::from(width), f64::from(height));
-        Self { page, content: PageContent::default(), replacements: Vec::new() }
+        Self {
+            page,
+            content: PageContent::default(),
+            replacements: Vec::new(),
+        }
     }
 
     /// What was drawn.
@@ -84,16 +90,25 @@ impl TextDevice {
 
     fn add(&mut self, glyph: &PositionedGlyph<'_>, run: RunMetrics, vertical: bool) {
         let placed = run.transform * glyph.transform();
-        let Some(glyph) = run.place(glyph, placed, vertical) else { return };
+        let Some(glyph) = run.place(glyph, placed, vertical) else {
+            return;
+        };
         let centre = Point::new(f64::from(glyph.x), f64::from(glyph.y));
         // Text beside the page is never seen; a generous border keeps glyphs that only start outside.
-        if !self.page.inflate(f64::from(glyph.size), f64::from(glyph.size)).contains(centre) {
+        if !self
+            .page
+            .inflate(f64::from(glyph.size), f64::from(glyph.size))
+            .contains(centre)
+        {
             return;
         }
         if self.content.glyphs.len() >= MAX_GLYPHS as usize {
             self.leave_page();
         }
-        let glyph = Glyph { text: self.text_in_context(glyph.text), ..glyph };
+        let glyph = Glyph {
+            text: self.text_in_context(glyph.text),
+            ..glyph
+        };
         self.content.glyphs.push(glyph);
     }
 
@@ -127,7 +142,11 @@ struct RunMetrics {
 
 impl RunMetrics {
     fn of(run: &GlyphRun<'_, '_>, transform: Affine) -> Self {
-        let mut metrics = Self { transform, stretched: false, least_size: 0.0 };
+        let mut metrics = Self {
+            transform,
+            stretched: false,
+            least_size: 0.0,
+        };
         let mut scale = None;
         let (mut type3_width, mut type3_count) = (0.0, 0);
         for glyph in run.glyphs() {
@@ -149,15 +168,29 @@ impl RunMetrics {
     fn place(self, glyph: &PositionedGlyph<'_>, placed: Affine, vertical: bool) -> Option<Glyph> {
         let (along, across) = axis_lengths(placed);
         let size = (across * UNITS_PER_EM) as f32;
-        let natural = if size < self.least_size * 0.7 { self.least_size } else { size };
-        let mut glyph = if vertical { place_vertical(glyph, placed, natural) } else { self.place_horizontal(glyph, placed, along) };
+        let natural = if size < self.least_size * 0.5 {
+            self.least_size
+        } else {
+            size
+        };
+        let mut glyph = if vertical {
+            place_vertical(glyph, placed, natural)
+        } else {
+            self.place_horizontal(glyph, placed, along)
+        };
         glyph.size = natural;
-        let finite = [glyph.x, glyph.y, glyph.advance, glyph.size].iter().all(|value| value.is_finite());
+        let finite = [glyph.x, glyph.y, glyph.advance, glyph.size]
+            .iter()
+            .all(|value| value.is_finite());
         (finite && glyph.size > 0.0).then_some(glyph)
     }
 
     fn place_horizontal(self, glyph: &PositionedGlyph<'_>, placed: Affine, along: f64) -> Glyph {
-        let scale = if self.stretched { axis_lengths(placed).1 } else { along };
+        let scale = if self.stretched {
+            axis_lengths(placed).1
+        } else {
+            along
+        };
         let origin = placed * Point::ORIGIN;
         let direction = linear(placed) * Vec2::new(1.0, 0.0).to_point();
         Glyph {
@@ -265,7 +298,10 @@ impl<'a> Device<'a> for TextDevice {
         self.count_call();
         let (width, height) = (f64::from(image.width()), f64::from(image.height()));
         self.content.source_pixels += u64::from(image.width()) * u64::from(image.height());
-        let place = props.transform.transform_rect_bbox(Rect::new(0.0, 0.0, width, height)).intersect(self.page);
+        let place = props
+            .transform
+            .transform_rect_bbox(Rect::new(0.0, 0.0, width, height))
+            .intersect(self.page);
         if place.area() > 0.0 {
             self.content.marks += 1;
             let share = (place.area() / self.page.area()) as f32;
@@ -278,9 +314,12 @@ impl<'a> Device<'a> for TextDevice {
     fn pop_transparency_group(&mut self) {}
 
     fn begin_marked_content(&mut self, _: &[u8], properties: Option<&Dict<'_>>) {
-        let actual = properties.and_then(|properties| properties.get::<PdfString<'_>>(b"ActualText"));
+        let actual =
+            properties.and_then(|properties| properties.get::<PdfString<'_>>(b"ActualText"));
         self.replacements.push(match actual {
-            Some(actual) => Replacement::Pending(GlyphText::clean(&decode_text_string(actual.as_bytes()))),
+            Some(actual) => {
+                Replacement::Pending(GlyphText::clean(&decode_text_string(actual.as_bytes())))
+            }
             None => Replacement::None,
         });
     }

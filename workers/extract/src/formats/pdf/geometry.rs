@@ -34,8 +34,20 @@ impl Rect {
     }
 
     fn around(points: [(f32, f32); 4]) -> Self {
-        let start = Self { x0: points[0].0, y0: points[0].1, x1: points[0].0, y1: points[0].1 };
-        points.iter().fold(start, |rect, &(x, y)| rect.union(Self { x0: x, y0: y, x1: x, y1: y }))
+        let start = Self {
+            x0: points[0].0,
+            y0: points[0].1,
+            x1: points[0].0,
+            y1: points[0].1,
+        };
+        points.iter().fold(start, |rect, &(x, y)| {
+            rect.union(Self {
+                x0: x,
+                y0: y,
+                x1: x,
+                y1: y,
+            })
+        })
     }
 }
 
@@ -74,7 +86,10 @@ pub(super) struct Frame {
 impl Frame {
     /// The frame in which text of direction `angle` is upright.
     pub(super) fn of(angle: Angle) -> Self {
-        Self { cos: angle.radians().cos(), sin: angle.radians().sin() }
+        Self {
+            cos: angle.radians().cos(),
+            sin: angle.radians().sin(),
+        }
     }
 
     /// A point of the page in this frame.
@@ -85,7 +100,12 @@ impl Frame {
     /// The rectangle of the page around `rect`, which is in this frame.
     pub(super) fn rect_out(self, rect: Rect) -> Rect {
         let out = |u: f32, v: f32| (u * self.cos - v * self.sin, u * self.sin + v * self.cos);
-        Rect::around([out(rect.x0, rect.y0), out(rect.x1, rect.y0), out(rect.x0, rect.y1), out(rect.x1, rect.y1)])
+        Rect::around([
+            out(rect.x0, rect.y0),
+            out(rect.x1, rect.y0),
+            out(rect.x0, rect.y1),
+            out(rect.x1, rect.y1),
+        ])
     }
 }
 
@@ -115,9 +135,19 @@ mod tests {
         let frame = Frame::of(Angle::of(0.0, -1.0));
         let (u0, v0) = frame.point_in(10.0, 20.0);
         let (u1, v1) = frame.point_in(30.0, 60.0);
-        let inside = Rect { x0: u0.min(u1), y0: v0.min(v1), x1: u0.max(u1), y1: v0.max(v1) };
+        let inside = Rect {
+            x0: u0.min(u1),
+            y0: v0.min(v1),
+            x1: u0.max(u1),
+            y1: v0.max(v1),
+        };
         let back = frame.rect_out(inside);
-        for (got, want) in [(back.x0, 10.0), (back.y0, 20.0), (back.x1, 30.0), (back.y1, 60.0)] {
+        for (got, want) in [
+            (back.x0, 10.0),
+            (back.y0, 20.0),
+            (back.x1, 30.0),
+            (back.y1, 60.0),
+        ] {
             assert!((got - want).abs() < 0.01, "{back:?}");
         }
     }

@@ -42,7 +42,9 @@ impl GlyphText {
         for c in text.chars() {
             match c {
                 '\t' | '\n' | '\r' => clean.push(' '),
-                _ if is_presentation_form(c) => clean.extend(std::iter::once(c).nfkc().filter(|c| *c != ' ')),
+                _ if is_presentation_form(c) => {
+                    clean.extend(std::iter::once(c).nfkc().filter(|c| *c != ' '))
+                }
                 _ if is_ignorable(c) => {}
                 _ if c.is_control() => clean.push(char::REPLACEMENT_CHARACTER),
                 _ => clean.push(c),

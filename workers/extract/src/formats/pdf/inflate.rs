@@ -12,7 +12,9 @@ const DEFLATE_RATIO: u64 = 1_032;
 
 /// Whether `raw`, packed by DEFLATE `layers` times, holds more than `limit` bytes. Reads no further than `limit`.
 pub(super) fn inflates_beyond(raw: &[u8], layers: usize, limit: u64) -> bool {
-    let most = (0..layers).fold(raw.len() as u64, |size, _| size.saturating_mul(DEFLATE_RATIO));
+    let most = (0..layers).fold(raw.len() as u64, |size, _| {
+        size.saturating_mul(DEFLATE_RATIO)
+    });
     if most <= limit {
         return false;
     }

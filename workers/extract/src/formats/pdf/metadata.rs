@@ -27,7 +27,10 @@ pub(super) fn send(pdf: &Pdf, out: &mut dyn Output) {
             }
         }
     }
-    for (key, date) in [("created", info.creation_date), ("modified", info.modification_date)] {
+    for (key, date) in [
+        ("created", info.creation_date),
+        ("modified", info.modification_date),
+    ] {
         if let Some(date) = date {
             out.metadata(key, &rfc3339(&date));
         }
@@ -37,7 +40,16 @@ pub(super) fn send(pdf: &Pdf, out: &mut dyn Output) {
 }
 
 fn rfc3339(date: &DateTime) -> String {
-    let DateTime { year, month, day, hour, minute, second, utc_offset_hour, utc_offset_minute } = date;
+    let DateTime {
+        year,
+        month,
+        day,
+        hour,
+        minute,
+        second,
+        utc_offset_hour,
+        utc_offset_minute,
+    } = date;
     let mut text = format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}");
     if (*utc_offset_hour, *utc_offset_minute) == (0, 0) {
         text.push('Z');

@@ -57,7 +57,12 @@ impl Format for Pdf {
         &[MediaType::Pdf]
     }
 
-    fn parse(&self, input: &mut Input, request: &ParseRequest, out: &mut dyn Output) -> Result<(), ParseError> {
+    fn parse(
+        &self,
+        input: &mut Input,
+        request: &ParseRequest,
+        out: &mut dyn Output,
+    ) -> Result<(), ParseError> {
         let bytes = input.read_all(MAX_FILE_BYTES)?;
         let opened = open::open(bytes, request.password.as_deref())?;
         metadata::send(&opened.pdf, out);
@@ -70,7 +75,10 @@ fn read_pages(opened: &open::Opened, out: &mut dyn Output) -> Result<(), ParseEr
     let total = pages.len().min(MAX_PAGES as usize);
     if pages.len() > total {
         let left_out = pages.len() - total;
-        out.warning(Warning::new("pages_left_out", format!("the last {left_out} pages are left out")));
+        out.warning(Warning::new(
+            "pages_left_out",
+            format!("the last {left_out} pages are left out"),
+        ));
     }
     out.progress(0, Some(total as u32))?;
     let mut reader = PageReader::new(opened);
@@ -80,7 +88,10 @@ fn read_pages(opened: &open::Opened, out: &mut dyn Output) -> Result<(), ParseEr
         out.progress(number, Some(total as u32))?;
         if reader.text_bytes() > MAX_TEXT_BYTES && index + 1 < total {
             let left_out = total - index - 1;
-            out.warning(Warning::new("text_left_out", format!("too much text: the last {left_out} pages are left out")));
+            out.warning(Warning::new(
+                "text_left_out",
+                format!("too much text: the last {left_out} pages are left out"),
+            ));
             break;
         }
     }

@@ -13,7 +13,9 @@ use pdf_extract::{ConvertToFmt, PlainTextOutput, output_doc_page};
 
 use super::glyph::GlyphText;
 use super::inflate::inflates_beyond;
-use super::limits::{NAMED_MAX_FILE_BYTES, NAMED_MAX_PAGES, NAMED_MAX_STREAM_BYTES, NAMED_MAX_TEXT_BYTES};
+use super::limits::{
+    NAMED_MAX_FILE_BYTES, NAMED_MAX_PAGES, NAMED_MAX_STREAM_BYTES, NAMED_MAX_TEXT_BYTES,
+};
 use super::page_cost::PageCosts;
 
 /// pdf-extract, ready to read the pages of one document.
@@ -25,7 +27,11 @@ pub(super) struct PdfExtract {
 
 impl PdfExtract {
     /// Loads the document. The error says why pdf-extract has no vote.
-    pub(super) fn open(bytes: &[u8], password: &str, page_count: usize) -> Result<Self, &'static str> {
+    pub(super) fn open(
+        bytes: &[u8],
+        password: &str,
+        page_count: usize,
+    ) -> Result<Self, &'static str> {
         if bytes.len() > NAMED_MAX_FILE_BYTES {
             return Err("the file is too large for it");
         }
@@ -33,12 +39,18 @@ impl PdfExtract {
             return Err("the document has too many pages for it");
         }
         let load = AssertUnwindSafe(|| load(bytes, password));
-        let document = catch_unwind(load).map_err(|_| "it panicked while loading")?.ok_or("it cannot load the file")?;
+        let document = catch_unwind(load)
+            .map_err(|_| "it panicked while loading")?
+            .ok_or("it cannot load the file")?;
         let pages: Vec<ObjectId> = document.page_iter().take(page_count + 1).collect();
         if pages.len() != page_count {
             return Err("it finds other pages in the file");
         }
-        Ok(Self { document, pages, costs: PageCosts::default() })
+        Ok(Self {
+            document,
+            pages,
+            costs: PageCosts::default(),
+        })
     }
 
     /// The text of the page with this 1-based number; `None` when it cannot or must not be read.
@@ -60,7 +72,10 @@ impl PdfExtract {
 }
 
 fn load(bytes: &[u8], password: &str) -> Option<Document> {
-    let options = LoadOptions { filter: Some(made_safe), ..LoadOptions::with_password(password) };
+    let options = LoadOptions {
+        filter: Some(made_safe),
+        ..LoadOptions::with_password(password)
+    };
     let mut document = Document::load_mem_with_options(bytes, options).ok()?;
     if document.is_encrypted() {
         return None;
@@ -75,13 +90,19 @@ fn load(bytes: &[u8], password: &str) -> Option<Document> {
 fn made_safe(id: ObjectId, object: &mut Object) -> Option<(ObjectId, Object)> {
     empty_if_unsafe(object);
     // lopdf keeps what this returns for objects out of object streams, which are never streams, and what it passed for all others.
-    let kept = if object.as_stream().is_ok() { Object::Null } else { object.clone() };
+    let kept = if object.as_stream().is_ok() {
+        Object::Null
+    } else {
+        object.clone()
+    };
     Some((id, kept))
 }
 
 /// Empties pictures (pdf-extract reads them as text) and streams that would inflate beyond measure.
 fn empty_if_unsafe(object: &mut Object) {
-    let Object::Stream(stream) = object else { return };
+    let Object::Stream(stream) = object else {
+        return;
+    };
     if is_picture(&stream.dict) || is_oversized(stream) {
         // lopdf loads streams that are quite empty once more.
         stream.set_content(b" ".to_vec());
@@ -90,17 +111,23 @@ fn empty_if_unsafe(object: &mut Object) {
 }
 
 fn is_picture(dict: &Dictionary) -> bool {
-    dict.get(b"Subtype").and_then(Object::as_name).is_ok_and(|name| name == b"Image")
+    dict.get(b"Subtype")
+        .and_then(Object::as_name)
+        .is_ok_and(|name| name == b"Image")
 }
 
 fn is_oversized(stream: &Stream) -> bool {
     /// Most bytes that one byte can stand for after any chain of filters but DEFLATE alone: LZW inside ASCII-85.
     const WORST_RATIO: u64 = 4 * 2_731;
-    let Ok(filters) = stream.filters() else { return false };
+    let Ok(filters) = stream.filters() else {
+        return false;
+    };
     if filters.iter().all(|filter| *filter == b"FlateDecode") {
         return inflates_beyond(&stream.content, filters.len(), NAMED_MAX_STREAM_BYTES);
     }
-    let packs = filters.iter().any(|filter| matches!(*filter, b"FlateDecode" | b"LZWDecode"));
+    let packs = filters
+        .iter()
+        .any(|filter| matches!(*filter, b"FlateDecode" | b"LZWDecode"));
     packs && stream.content.len() as u64 * WORST_RATIO > 16 * NAMED_MAX_STREAM_BYTES
 }
 
@@ -140,7 +167,8 @@ fn cleaned(text: &str) -> String {
             clean.push_str(if empty_lines > 0 { "\n\n" } else { "\n" });
         }
         empty_lines = 0;
-        line.chars().for_each(|c| GlyphText::clean(c.encode_utf8(&mut [0; 4])).push_to(&mut clean));
+        line.chars()
+            .for_each(|c| GlyphText::clean(c.encode_utf8(&mut [0; 4])).push_to(&mut clean));
     }
     clean
 }
@@ -158,7 +186,8 @@ mod tests {
 
     #[test]
     fn a_page_is_read() {
-        let mut engine = PdfExtract::open(&one_page("", ""), "", 1).unwrap_or_else(|reason| panic!("{reason}"));
+        let mut engine =
+            PdfExtract::open(&one_page("", ""), "", 1).unwrap_or_else(|reason| panic!("{reason}"));
         assert_eq!(engine.page(1).as_deref(), Some("Visible text"));
         assert_eq!(engine.page(2), None);
     }
@@ -166,7 +195,8 @@ mod tests {
     #[test]
     fn a_panic_costs_the_page_and_nothing_else() {
         // An operator without its operands panics pdf-extract.
-        let mut engine = PdfExtract::open(&one_page("1 0 0 cm\n", ""), "", 1).unwrap_or_else(|reason| panic!("{reason}"));
+        let mut engine = PdfExtract::open(&one_page("1 0 0 cm\n", ""), "", 1)
+            .unwrap_or_else(|reason| panic!("{reason}"));
         assert_eq!(engine.page(1), None);
     }
 

@@ -28,11 +28,19 @@ pub(super) fn open(bytes: Vec<u8>, password: Option<&str>) -> Result<Opened, Par
     let given = password.unwrap_or_default();
     let first = match load(&bytes, given) {
         // A password for a file that needs none, or only the empty one.
-        Err(LoadPdfError::Decryption(_)) if !given.is_empty() => load(&bytes, "").map(|pdf| (pdf, "")),
+        Err(LoadPdfError::Decryption(_)) if !given.is_empty() => {
+            load(&bytes, "").map(|pdf| (pdf, ""))
+        }
         other => other.map(|pdf| (pdf, given)),
     };
     let error = match first {
-        Ok((pdf, password)) if !pdf.pages().is_empty() => return Ok(Opened { pdf, bytes, password: password.to_owned() }),
+        Ok((pdf, password)) if !pdf.pages().is_empty() => {
+            return Ok(Opened {
+                pdf,
+                bytes,
+                password: password.to_owned(),
+            });
+        }
         Ok(_) => LoadPdfError::Invalid,
         Err(error) => error,
     };
@@ -50,7 +58,8 @@ fn rewritten(bytes: &[u8], password: &str) -> Option<Opened> {
         return None;
     }
     let rewrite = AssertUnwindSafe(|| {
-        let mut document = Document::load_mem_with_options(bytes, LoadOptions::with_password(password)).ok()?;
+        let mut document =
+            Document::load_mem_with_options(bytes, LoadOptions::with_password(password)).ok()?;
         if document.is_encrypted() {
             return None;
         }
@@ -59,8 +68,14 @@ fn rewritten(bytes: &[u8], password: &str) -> Option<Opened> {
         Some(written)
     });
     let bytes = Arc::new(catch_unwind(rewrite).ok()??);
-    let pdf = load(&bytes, "").ok().filter(|pdf| !pdf.pages().is_empty())?;
-    Some(Opened { pdf, bytes, password: String::new() })
+    let pdf = load(&bytes, "")
+        .ok()
+        .filter(|pdf| !pdf.pages().is_empty())?;
+    Some(Opened {
+        pdf,
+        bytes,
+        password: String::new(),
+    })
 }
 
 fn name(error: LoadPdfError, bytes: &[u8], password: Option<&str>) -> ParseError {
@@ -75,10 +90,12 @@ fn name(error: LoadPdfError, bytes: &[u8], password: Option<&str>) -> ParseError
         LoadPdfError::Decryption(DecryptionError::UnsupportedAlgorithm) => {
             ParseError::NotSupported("the encryption of this PDF".to_owned())
         }
-        LoadPdfError::Decryption(DecryptionError::MissingIDEntry | DecryptionError::InvalidEncryption) => {
-            ParseError::Damaged("the encryption entries of the PDF are broken".to_owned())
+        LoadPdfError::Decryption(
+            DecryptionError::MissingIDEntry | DecryptionError::InvalidEncryption,
+        ) => ParseError::Damaged("the encryption entries of the PDF are broken".to_owned()),
+        LoadPdfError::Invalid if has_header(bytes) => {
+            ParseError::Damaged("no page of the PDF can be found".to_owned())
         }
-        LoadPdfError::Invalid if has_header(bytes) => ParseError::Damaged("no page of the PDF can be found".to_owned()),
         LoadPdfError::Invalid => ParseError::Damaged("this is not a PDF".to_owned()),
     }
 }
@@ -104,13 +121,24 @@ mod tests {
     #[test]
     fn a_plain_file_opens_with_and_without_a_password() {
         assert_eq!(open(file(), None).ok().unwrap().pdf.pages().len(), 1);
-        assert_eq!(open(file(), Some("unneeded")).ok().unwrap().pdf.pages().len(), 1);
+        assert_eq!(
+            open(file(), Some("unneeded"))
+                .ok()
+                .unwrap()
+                .pdf
+                .pages()
+                .len(),
+            1
+        );
     }
 
     #[test]
     fn a_file_without_its_cross_references_opens() {
         let mut bytes = file();
-        let xref = bytes.windows(4).rposition(|window| window == b"xref").unwrap();
+        let xref = bytes
+            .windows(4)
+            .rposition(|window| window == b"xref")
+            .unwrap();
         bytes.truncate(xref - 4);
         assert_eq!(open(bytes, None).ok().unwrap().pdf.pages().len(), 1);
     }
@@ -119,7 +147,13 @@ mod tests {
     fn damage_is_named() {
         let message = |bytes: &[u8]| open(bytes.to_vec(), None).err().unwrap().to_string();
         assert_eq!(message(b""), "the file is damaged: this is not a PDF");
-        assert_eq!(message(b"GIF89a and so on"), "the file is damaged: this is not a PDF");
-        assert_eq!(message(b"%PDF-1.7\n%%EOF"), "the file is damaged: no page of the PDF can be found");
+        assert_eq!(
+            message(b"GIF89a and so on"),
+            "the file is damaged: this is not a PDF"
+        );
+        assert_eq!(
+            message(b"%PDF-1.7\n%%EOF"),
+            "the file is damaged: no page of the PDF can be found"
+        );
     }
 }

@@ -24,7 +24,7 @@ const MAX_ROWS: usize = 3_000;
 const GUTTER_WIDTH: f32 = 0.8;
 
 /// Fewest rows that a gutter runs along.
-const GUTTER_ROWS: usize = 3;
+const GUTTER_ROWS: usize = 2;
 
 /// Puts the rows of a page (top to bottom) into reading order.
 pub(super) fn reading_order(rows: Vec<Line>) -> Vec<Block> {
@@ -57,19 +57,35 @@ fn order(rows: Vec<Line>, depth: usize, blocks: &mut Vec<Block>) {
 /// Reads the columns of a band one after the other; a table of text cells row by row, each cell as a whole.
 fn order_band(band: Vec<Line>, gutter: &Gutter, depth: usize, blocks: &mut Vec<Block>) {
     let right_to_left = is_mostly_right_to_left(&letters(&band));
-    let groups = cell_groups(&band, |row| split_row(row, gutter)).unwrap_or_else(|| vec![0..band.len()]);
+    let groups =
+        cell_groups(&band, |row| split_row(row, gutter)).unwrap_or_else(|| vec![0..band.len()]);
     let mut rows = band.into_iter();
     for group in groups {
-        let (left, right): (Vec<Line>, Vec<Line>) = rows.by_ref().take(group.len()).map(|row| split_owned(row, gutter)).unzip();
-        let (first, second) = if right_to_left { (right, left) } else { (left, right) };
+        let (left, right): (Vec<Line>, Vec<Line>) = rows
+            .by_ref()
+            .take(group.len())
+            .map(|row| split_owned(row, gutter))
+            .unzip();
+        let (first, second) = if right_to_left {
+            (right, left)
+        } else {
+            (left, right)
+        };
         for column in [first, second] {
-            order(column.into_iter().filter(|row| !row.is_empty()).collect(), depth + 1, blocks);
+            order(
+                column.into_iter().filter(|row| !row.is_empty()).collect(),
+                depth + 1,
+                blocks,
+            );
         }
     }
 }
 
 fn letters(rows: &[Line]) -> String {
-    rows.iter().flatten().flat_map(|word| word.text.chars()).collect()
+    rows.iter()
+        .flatten()
+        .flat_map(|word| word.text.chars())
+        .collect()
 }
 
 /// White space from `u0` to `u1` along `rows`.
@@ -105,7 +121,12 @@ fn split_owned(mut row: Line, gutter: &Gutter) -> (Line, Line) {
 fn best_gutter(rows: &[Line]) -> Option<Gutter> {
     let least_width = GUTTER_WIDTH * median_size(rows);
     let mut gutters = candidates(rows, least_width);
-    gutters.sort_by(|a, b| b.rows.len().cmp(&a.rows.len()).then(b.width().total_cmp(&a.width())));
+    gutters.sort_by(|a, b| {
+        b.rows
+            .len()
+            .cmp(&a.rows.len())
+            .then(b.width().total_cmp(&a.width()))
+    });
     gutters.into_iter().find_map(|gutter| {
         let gutter = trimmed(rows, gutter)?;
         let band = &rows[gutter.rows.clone()];
@@ -120,11 +141,21 @@ fn candidates(rows: &[Line], least_width: f32) -> Vec<Gutter> {
     let mut gutters: Vec<Gutter> = Vec::new();
     for index in 0..rows.len() {
         for (u0, u1) in gaps(rows, index) {
-            let known = |gutter: &Gutter| gutter.rows.contains(&index) && gutter.u0 >= u0 && gutter.u1 <= u1;
+            let known = |gutter: &Gutter| {
+                gutter.rows.contains(&index) && gutter.u0 >= u0 && gutter.u1 <= u1
+            };
             if u1 - u0 < least_width || gutters.iter().any(known) {
                 continue;
             }
-            let gutter = grown(rows, Gutter { u0, u1, rows: index..index + 1 }, least_width);
+            let gutter = grown(
+                rows,
+                Gutter {
+                    u0,
+                    u1,
+                    rows: index..index + 1,
+                },
+                least_width,
+            );
             if gutter.rows.len() >= GUTTER_ROWS {
                 gutters.push(gutter);
             }
@@ -171,7 +202,10 @@ fn narrowed(row: &[Word], gutter: &Gutter, least_width: f32) -> Option<(f32, f32
             best = Some((u0, u1));
         }
     };
-    for word in row.iter().filter(|word| word.u1 > gutter.u0 && word.u0 < gutter.u1) {
+    for word in row
+        .iter()
+        .filter(|word| word.u1 > gutter.u0 && word.u0 < gutter.u1)
+    {
         consider(u0, word.u0);
         u0 = u0.max(word.u1);
     }
@@ -179,34 +213,54 @@ fn narrowed(row: &[Word], gutter: &Gutter, least_width: f32) -> Option<(f32, f32
     best
 }
 
-/// The gutter without the rows at its ends that have text on one side only and stand apart: headings, page headers and footers.
+/// The gutter without a row or two at its ends that have text on one side only and stand apart: headings, page headers and footers.
 fn trimmed(rows: &[Line], mut gutter: Gutter) -> Option<Gutter> {
     /// Rows further apart than this many line distances are apart.
-    const APART: f32 = 1.6;
-    let pitch = median_pitch(&rows[gutter.rows.clone()]);
-    let one_sided = |row: &[Word], gutter: &Gutter| {
-        let (left, right) = split_row(row, gutter);
+    const APART: f32 = 1.9;
+    /// More rows than this are text of the column.
+    const MOST_ROWS: usize = 2;
+    let band = &rows[gutter.rows.clone()];
+    let apart = APART * column_pitch(band, &gutter);
+    let one_sided = |row: &Line| {
+        let (left, right) = split_row(row, &gutter);
         left.is_empty() || right.is_empty()
     };
-    let distance = |index: usize| rows[index + 1][0].v - rows[index][0].v;
-    while gutter.rows.len() >= GUTTER_ROWS
-        && one_sided(&rows[gutter.rows.start], &gutter)
-        && distance(gutter.rows.start) > APART * pitch
-    {
-        gutter.rows.start += 1;
-    }
-    while gutter.rows.len() >= GUTTER_ROWS
-        && one_sided(&rows[gutter.rows.end - 1], &gutter)
-        && distance(gutter.rows.end - 2) > APART * pitch
-    {
-        gutter.rows.end -= 1;
-    }
+    let is_apart = |pair: &[Line]| pair[1][0].v - pair[0][0].v > apart;
+    let top = (1..=MOST_ROWS.min(band.len() - 1))
+        .filter(|&count| band[..count].iter().all(one_sided) && is_apart(&band[count - 1..=count]))
+        .max();
+    let bottom = (1..=MOST_ROWS.min(band.len() - 1))
+        .filter(|&count| {
+            let cut = band.len() - count;
+            band[cut..].iter().all(one_sided) && is_apart(&band[cut - 1..=cut])
+        })
+        .max();
+    gutter.rows.start += top.unwrap_or(0);
+    gutter.rows.end -= bottom.unwrap_or(0);
     (gutter.rows.len() >= GUTTER_ROWS).then_some(gutter)
+}
+
+/// The usual distance between baselines in the looser of the two columns. Over both, it would be too small where they do not share
+/// baselines.
+fn column_pitch(band: &[Line], gutter: &Gutter) -> f32 {
+    let pitch = |is_left: bool| {
+        let side = |row: &&Line| {
+            let (left, right) = split_row(row, gutter);
+            !(if is_left { left } else { right }).is_empty()
+        };
+        let baselines: Vec<f32> = band.iter().filter(side).map(|row| row[0].v).collect();
+        median(baselines.windows(2).map(|pair| pair[1] - pair[0]).collect())
+    };
+    pitch(true).max(pitch(false))
 }
 
 /// The usual distance between baselines.
 pub(super) fn median_pitch(rows: &[Line]) -> f32 {
-    median(rows.windows(2).map(|pair| pair[1][0].v - pair[0][0].v).collect())
+    median(
+        rows.windows(2)
+            .map(|pair| pair[1][0].v - pair[0][0].v)
+            .collect(),
+    )
 }
 
 fn median_size(rows: &[Line]) -> f32 {
@@ -231,31 +285,69 @@ mod tests {
     const PITCH: f32 = 12.0;
 
     fn row(cells: &[(&str, f32)], y: f32) -> Line {
-        cells.iter().filter(|(text, _)| !text.is_empty()).flat_map(|(text, x)| words(text, *x, y, SIZE)).collect()
+        cells
+            .iter()
+            .filter(|(text, _)| !text.is_empty())
+            .flat_map(|(text, x)| words(text, *x, y, SIZE))
+            .collect()
     }
 
     fn page(lines: &[&[(&str, f32)]]) -> Vec<Line> {
-        lines.iter().enumerate().map(|(index, cells)| row(cells, 100.0 + PITCH * index as f32)).collect()
+        lines
+            .iter()
+            .enumerate()
+            .map(|(index, cells)| row(cells, 100.0 + PITCH * index as f32))
+            .collect()
     }
 
     fn read(rows: Vec<Line>) -> Vec<String> {
-        let text = |line: &Line| line.iter().map(|word| word.text.as_str()).collect::<Vec<_>>().join(" ");
+        let text = |line: &Line| {
+            line.iter()
+                .map(|word| word.text.as_str())
+                .collect::<Vec<_>>()
+                .join(" ")
+        };
         reading_order(rows).iter().flatten().map(text).collect()
     }
 
-    const LEFT: [&str; 4] = ["the harbour was quiet that", "morning and only one boat", "had gone out before the", "wind turned to the north"];
-    const RIGHT: [&str; 4] = ["nobody had counted the", "barrels in the long shed", "since the end of the war", "and nobody wanted to now"];
+    const LEFT: [&str; 4] = [
+        "the harbour was quiet that",
+        "morning and only one boat",
+        "had gone out before the",
+        "wind turned to the north",
+    ];
+    const RIGHT: [&str; 4] = [
+        "nobody had counted the",
+        "barrels in the long shed",
+        "since the end of the war",
+        "and nobody wanted to now",
+    ];
 
     #[test]
     fn columns_on_common_baselines_are_read_one_after_the_other() {
-        let rows = (0..4).map(|n| row(&[(LEFT[n], 50.0), (RIGHT[n], 250.0)], 100.0 + PITCH * n as f32)).collect();
+        let rows = (0..4)
+            .map(|n| {
+                row(
+                    &[(LEFT[n], 50.0), (RIGHT[n], 250.0)],
+                    100.0 + PITCH * n as f32,
+                )
+            })
+            .collect();
         assert_eq!(read(rows), [LEFT, RIGHT].concat());
     }
 
     #[test]
     fn a_title_across_both_columns_comes_first() {
-        let mut rows = vec![row(&[("A long title that runs across both of the columns", 60.0)], 80.0)];
-        rows.extend((0..4).map(|n| row(&[(LEFT[n], 50.0), (RIGHT[n], 250.0)], 100.0 + PITCH * n as f32)));
+        let mut rows = vec![row(
+            &[("A long title that runs across both of the columns", 60.0)],
+            80.0,
+        )];
+        rows.extend((0..4).map(|n| {
+            row(
+                &[(LEFT[n], 50.0), (RIGHT[n], 250.0)],
+                100.0 + PITCH * n as f32,
+            )
+        }));
         let read = read(rows);
         assert!(read[0].starts_with("A long title"));
         assert_eq!(read[1..], [LEFT, RIGHT].concat());
@@ -274,19 +366,50 @@ mod tests {
     #[test]
     fn rows_of_a_table_stay_rows() {
         let rows = page(&[
-            &[("Item", 50.0), ("Region", 150.0), ("Qty", 220.0), ("Price", 280.0)],
-            &[("valve-44", 50.0), ("West", 150.0), ("810", 220.0), ("49.17", 280.0)],
-            &[("audit-29", 50.0), ("North", 150.0), ("116", 220.0), ("74.74", 280.0)],
-            &[("invoice-83", 50.0), ("East", 150.0), ("513", 220.0), ("27.08", 280.0)],
-            &[("glacier-86", 50.0), ("East", 150.0), ("39", 220.0), ("4.88", 280.0)],
+            &[
+                ("Item", 50.0),
+                ("Region", 150.0),
+                ("Qty", 220.0),
+                ("Price", 280.0),
+            ],
+            &[
+                ("valve-44", 50.0),
+                ("West", 150.0),
+                ("810", 220.0),
+                ("49.17", 280.0),
+            ],
+            &[
+                ("audit-29", 50.0),
+                ("North", 150.0),
+                ("116", 220.0),
+                ("74.74", 280.0),
+            ],
+            &[
+                ("invoice-83", 50.0),
+                ("East", 150.0),
+                ("513", 220.0),
+                ("27.08", 280.0),
+            ],
+            &[
+                ("glacier-86", 50.0),
+                ("East", 150.0),
+                ("39", 220.0),
+                ("4.88", 280.0),
+            ],
         ]);
         assert_eq!(read(rows)[1], "valve-44 West 810 49.17");
     }
 
     #[test]
     fn a_shorter_last_column_changes_nothing() {
-        let mut rows: Vec<Line> =
-            (0..4).map(|n| row(&[(LEFT[n], 50.0), (if n < 3 { RIGHT[n] } else { "" }, 250.0)], 100.0 + PITCH * n as f32)).collect();
+        let mut rows: Vec<Line> = (0..4)
+            .map(|n| {
+                row(
+                    &[(LEFT[n], 50.0), (if n < 3 { RIGHT[n] } else { "" }, 250.0)],
+                    100.0 + PITCH * n as f32,
+                )
+            })
+            .collect();
         rows.push(row(&[("and stayed there", 50.0)], 148.0));
         let read = read(rows);
         assert_eq!(read[..5], [&LEFT[..], &["and stayed there"]].concat());
@@ -295,8 +418,19 @@ mod tests {
 
     #[test]
     fn plain_paragraphs_are_read_from_top_to_bottom() {
-        let rows = page(&[&[("first line of a paragraph", 50.0)], &[("second line", 50.0)], &[("third line of it", 50.0)]]);
-        assert_eq!(read(rows), ["first line of a paragraph", "second line", "third line of it"]);
+        let rows = page(&[
+            &[("first line of a paragraph", 50.0)],
+            &[("second line", 50.0)],
+            &[("third line of it", 50.0)],
+        ]);
+        assert_eq!(
+            read(rows),
+            [
+                "first line of a paragraph",
+                "second line",
+                "third line of it"
+            ]
+        );
     }
 
     proptest::proptest! {

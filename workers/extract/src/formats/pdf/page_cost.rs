@@ -32,16 +32,21 @@ struct Drawing {
 impl PageCosts {
     /// Whether pdf-extract can be trusted to come to an end with `page`.
     pub(super) fn allows(&mut self, document: &Document, page: ObjectId) -> bool {
-        let Ok(dictionary) = document.get_dictionary(page) else { return false };
+        let Ok(dictionary) = document.get_dictionary(page) else {
+            return false;
+        };
         if !has_finite_ancestry(document, page) {
             return false;
         }
         let mut budget = NAMED_MAX_PAGE_BYTES;
         let resources = inherited(document, dictionary, b"Resources");
         document.get_page_contents(page).into_iter().all(|id| {
-            let Ok(stream) = document.get_object(id).and_then(Object::as_stream) else { return true };
+            let Ok(stream) = document.get_object(id).and_then(Object::as_stream) else {
+                return true;
+            };
             let drawing = self.drawing(id, stream);
-            self.spend(document, &drawing, resources, 0, &mut budget).is_some()
+            self.spend(document, &drawing, resources, 0, &mut budget)
+                .is_some()
         })
     }
 
@@ -57,12 +62,18 @@ impl PageCosts {
             return None;
         }
         *budget = budget.checked_sub(drawing.bytes + FORM_OVERHEAD)?;
-        let Some(objects) = resources.and_then(|resources| dictionary(document, resources, b"XObject")) else {
+        let Some(objects) =
+            resources.and_then(|resources| dictionary(document, resources, b"XObject"))
+        else {
             return Some(());
         };
         for name in &drawing.names {
-            let Ok(Object::Reference(id)) = objects.get(name) else { continue };
-            let Ok(form) = document.get_object(*id).and_then(Object::as_stream) else { continue };
+            let Ok(Object::Reference(id)) = objects.get(name) else {
+                continue;
+            };
+            let Ok(form) = document.get_object(*id).and_then(Object::as_stream) else {
+                continue;
+            };
             let inner = self.drawing(*id, form);
             let own = dictionary(document, &form.dict, b"Resources").or(resources);
             self.spend(document, &inner, own, depth + 1, budget)?;
@@ -84,7 +95,10 @@ impl Drawing {
     fn of(content: &[u8]) -> Self {
         let mut names = Vec::new();
         let mut previous: &[u8] = b"";
-        for token in content.split(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | 0 | b'\x0C')).filter(|token| !token.is_empty()) {
+        for token in content
+            .split(|byte| matches!(byte, b' ' | b'\n' | b'\r' | b'\t' | 0 | b'\x0C'))
+            .filter(|token| !token.is_empty())
+        {
             if token.starts_with(b"Do")
                 && let Some(name) = previous.rsplit(|byte| *byte == b'/').next()
             {
@@ -92,7 +106,10 @@ impl Drawing {
             }
             previous = token;
         }
-        Self { bytes: content.len() as u64, names }
+        Self {
+            bytes: content.len() as u64,
+            names,
+        }
     }
 }
 
@@ -103,13 +120,19 @@ fn has_finite_ancestry(document: &Document, page: ObjectId) -> bool {
         if !seen.insert(id) || seen.len() > MAX_TREE_DEPTH {
             return false;
         }
-        let parent = document.get_dictionary(id).and_then(|dictionary| dictionary.get(b"Parent")?.as_reference());
+        let parent = document
+            .get_dictionary(id)
+            .and_then(|dictionary| dictionary.get(b"Parent")?.as_reference());
         next = parent.ok();
     }
     true
 }
 
-fn inherited<'d>(document: &'d Document, page: &'d Dictionary, key: &[u8]) -> Option<&'d Dictionary> {
+fn inherited<'d>(
+    document: &'d Document,
+    page: &'d Dictionary,
+    key: &[u8],
+) -> Option<&'d Dictionary> {
     let mut at = page;
     for _ in 0..MAX_TREE_DEPTH {
         if let Some(found) = dictionary(document, at, key) {
@@ -120,7 +143,11 @@ fn inherited<'d>(document: &'d Document, page: &'d Dictionary, key: &[u8]) -> Op
     None
 }
 
-fn dictionary<'d>(document: &'d Document, parent: &'d Dictionary, key: &[u8]) -> Option<&'d Dictionary> {
+fn dictionary<'d>(
+    document: &'d Document,
+    parent: &'d Dictionary,
+    key: &[u8],
+) -> Option<&'d Dictionary> {
     let (_, object) = document.dereference(parent.get(key).ok()?).ok()?;
     object.as_dict().ok()
 }
@@ -135,12 +162,16 @@ mod tests {
         let mut writer = PdfWriter::new();
         let mut next = writer.stream("/Type /XObject /Subtype /Form /BBox [0 0 9 9]", b"");
         for _ in 0..depth {
-            let entries = format!("/Type /XObject /Subtype /Form /BBox [0 0 9 9] /Resources << /XObject << /X {next} 0 R >> >>");
+            let entries = format!(
+                "/Type /XObject /Subtype /Form /BBox [0 0 9 9] /Resources << /XObject << /X {next} 0 R >> >>"
+            );
             next = writer.stream(&entries, b"/X Do /X Do");
         }
         let mut content = Content::default();
         content.raw("/X Do\n");
-        writer.page_with(&content, "", &format!("/XObject << /X {next} 0 R >>")).finish()
+        writer
+            .page_with(&content, "", &format!("/XObject << /X {next} 0 R >>"))
+            .finish()
     }
 
     fn allows(bytes: &[u8]) -> bool {
@@ -153,18 +184,25 @@ mod tests {
     fn a_few_nested_forms_are_allowed_and_a_bomb_is_not() {
         assert!(allows(&doubling_forms(4)));
         assert!(!allows(&doubling_forms(29)));
-        assert!(!allows(&doubling_forms(NAMED_MAX_FORM_DEPTH + 1)), "too deep");
+        assert!(
+            !allows(&doubling_forms(NAMED_MAX_FORM_DEPTH + 1)),
+            "too deep"
+        );
     }
 
     #[test]
     fn a_form_that_draws_itself_is_not_allowed() {
         let mut writer = PdfWriter::new();
         let own_number = writer.object(Vec::new()) + 1;
-        let entries = format!("/Type /XObject /Subtype /Form /BBox [0 0 9 9] /Resources << /XObject << /X {own_number} 0 R >> >>");
+        let entries = format!(
+            "/Type /XObject /Subtype /Form /BBox [0 0 9 9] /Resources << /XObject << /X {own_number} 0 R >> >>"
+        );
         let form = writer.stream(&entries, b"/X Do");
         let mut content = Content::default();
         content.raw("/X Do\n");
-        let bytes = writer.page_with(&content, "", &format!("/XObject << /X {form} 0 R >>")).finish();
+        let bytes = writer
+            .page_with(&content, "", &format!("/XObject << /X {form} 0 R >>"))
+            .finish();
         assert_eq!(form, own_number);
         assert!(!allows(&bytes));
     }

@@ -18,13 +18,33 @@ const MAX_SIDE: f32 = 65_000.0;
 
 /// A page as a grey picture at the resolution for recognition, or at a lower one if it would be too large. `None` when the renderer
 /// panics or the page has no area.
-pub(super) fn draw<'a>(page: &'a Page<'a>, cache: &RenderCache<'a>, settings: &InterpreterSettings) -> Option<PageImage> {
+pub(super) fn draw<'a>(
+    page: &'a Page<'a>,
+    cache: &RenderCache<'a>,
+    settings: &InterpreterSettings,
+) -> Option<PageImage> {
     let (page_width, page_height) = page.render_dimensions();
     let scale = scale(page_width, page_height)?;
-    let pixmap_settings = PixmapSettings { x_scale: scale, y_scale: scale, bg_color: WHITE };
-    let render = AssertUnwindSafe(|| hayro::render(page, cache, settings, &RenderSettings::default(), &pixmap_settings));
+    let pixmap_settings = PixmapSettings {
+        x_scale: scale,
+        y_scale: scale,
+        bg_color: WHITE,
+    };
+    let render = AssertUnwindSafe(|| {
+        hayro::render(
+            page,
+            cache,
+            settings,
+            &RenderSettings::default(),
+            &pixmap_settings,
+        )
+    });
     let pixmap = catch_unwind(render).ok()?;
-    let data: Vec<u8> = pixmap.data().iter().map(|pixel| grey(pixel.r, pixel.g, pixel.b)).collect();
+    let data: Vec<u8> = pixmap
+        .data()
+        .iter()
+        .map(|pixel| grey(pixel.r, pixel.g, pixel.b))
+        .collect();
     Some(PageImage {
         width: u32::from(pixmap.width()),
         height: u32::from(pixmap.height()),
@@ -44,7 +64,10 @@ pub(super) fn is_uniform(image: &PageImage) -> bool {
 fn scale(width: f32, height: f32) -> Option<f32> {
     let wanted = RASTER_DPI / POINTS;
     let by_area = (MAX_PAGE_IMAGE_PIXELS as f32 * 0.99 / (width * height)).sqrt();
-    let scale = wanted.min(by_area).min(MAX_SIDE / width).min(MAX_SIDE / height);
+    let scale = wanted
+        .min(by_area)
+        .min(MAX_SIDE / width)
+        .min(MAX_SIDE / height);
     let visible = scale.is_finite() && width * scale >= 1.0 && height * scale >= 1.0;
     visible.then_some(scale)
 }

@@ -49,13 +49,22 @@ impl<'a> PageReader<'a> {
     }
 
     /// Reads one page and hands it out.
-    pub(super) fn read(&mut self, page: &'a PdfPage<'a>, number: u32, out: &mut dyn Output) -> Result<(), ParseError> {
+    pub(super) fn read(
+        &mut self,
+        page: &'a PdfPage<'a>,
+        number: u32,
+        out: &mut dyn Output,
+    ) -> Result<(), ParseError> {
         let (content, outcome) = interpret(page, &self.fonts, &self.settings);
         warn_about(outcome, number, out);
         let size = page.render_dimensions();
         let reading = text_of(&content.glyphs, size);
         // What stops hayro would stop pdf-extract too, which cannot be stopped.
-        let named = if outcome == Outcome::OverBudget { None } else { self.read_named(number, out) };
+        let named = if outcome == Outcome::OverBudget {
+            None
+        } else {
+            self.read_named(number, out)
+        };
         let chosen = choose(reading, named);
         if !has_usable_text(&chosen.text, &content) {
             return self.hand_out_picture(page, number, &content, outcome, out);
@@ -67,11 +76,18 @@ impl<'a> PageReader<'a> {
     /// pdf-extract's reading. It is opened after hayro has read the first page, so that a file that hayro refuses is never given to it.
     fn read_named(&mut self, number: u32, out: &mut dyn Output) -> Option<String> {
         if let NamedEngine::NotOpened = self.named {
-            let Opened { pdf, bytes, password } = self.opened;
+            let Opened {
+                pdf,
+                bytes,
+                password,
+            } = self.opened;
             self.named = match PdfExtract::open(bytes, password, pdf.pages().len()) {
                 Ok(engine) => NamedEngine::Ready(Box::new(engine)),
                 Err(reason) => {
-                    out.warning(Warning::new("pdf_extract_skipped", format!("pdf-extract did not read this file: {reason}")));
+                    out.warning(Warning::new(
+                        "pdf_extract_skipped",
+                        format!("pdf-extract did not read this file: {reason}"),
+                    ));
                     NamedEngine::Unavailable
                 }
             };
@@ -97,19 +113,31 @@ impl<'a> PageReader<'a> {
         }
     }
 
-    fn picture(&self, page: &'a PdfPage<'a>, content: &PageContent, outcome: Outcome) -> Result<PageImage, EmptyReason> {
+    fn picture(
+        &self,
+        page: &'a PdfPage<'a>,
+        content: &PageContent,
+        outcome: Outcome,
+    ) -> Result<PageImage, EmptyReason> {
         let is_empty = content.marks == 0 && content.glyphs.is_empty();
         match outcome {
             Outcome::OverBudget => return Err(EmptyReason::Limit),
             Outcome::Complete if is_empty => return Err(EmptyReason::Blank),
             Outcome::Complete | Outcome::Panicked => {}
         }
-        if content.draw_calls > RASTER_MAX_DRAW_CALLS || content.source_pixels > RASTER_MAX_SOURCE_PIXELS {
+        if content.draw_calls > RASTER_MAX_DRAW_CALLS
+            || content.source_pixels > RASTER_MAX_SOURCE_PIXELS
+        {
             return Err(EmptyReason::Limit);
         }
         // A cache of its own: pages that are drawn are few, and what it keeps is large.
-        let image = raster::draw(page, &RenderCache::new(), &self.settings).ok_or(EmptyReason::NoTextLayer)?;
-        if raster::is_uniform(&image) { Err(EmptyReason::Blank) } else { Ok(image) }
+        let image = raster::draw(page, &RenderCache::new(), &self.settings)
+            .ok_or(EmptyReason::NoTextLayer)?;
+        if raster::is_uniform(&image) {
+            Err(EmptyReason::Blank)
+        } else {
+            Ok(image)
+        }
     }
 }
 
@@ -117,10 +145,18 @@ fn warn_about(outcome: Outcome, number: u32, out: &mut dyn Output) {
     match outcome {
         Outcome::Complete => {}
         Outcome::OverBudget => {
-            out.warning(Warning::on_page("page_limit", number, "the page draws too much; its text may be incomplete"));
+            out.warning(Warning::on_page(
+                "page_limit",
+                number,
+                "the page draws too much; its text may be incomplete",
+            ));
         }
         Outcome::Panicked => {
-            out.warning(Warning::on_page("page_damaged", number, "the page is damaged; its text may be incomplete"));
+            out.warning(Warning::on_page(
+                "page_damaged",
+                number,
+                "the page is damaged; its text may be incomplete",
+            ));
         }
     }
 }

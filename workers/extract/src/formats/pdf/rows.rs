@@ -96,11 +96,17 @@ fn gather(runs: &[Run], glyphs: &[Placed<'_>]) -> Vec<Band> {
         let open = bands.len().saturating_sub(OPEN_BANDS);
         let near = bands[open..].iter_mut().rev().find(|band| {
             let small = band.size.min(run.size);
-            (run.v - band.v).abs() <= ROW_HEIGHT * small && run.size < 2.5 * band.size && band.size < 2.5 * run.size
+            (run.v - band.v).abs() <= ROW_HEIGHT * small
+                && run.size < 2.5 * band.size
+                && band.size < 2.5 * run.size
         });
         match near {
             Some(band) => band.runs.push(index),
-            None => bands.push(Band { v: run.v, size: run.size, runs: vec![index] }),
+            None => bands.push(Band {
+                v: run.v,
+                size: run.size,
+                runs: vec![index],
+            }),
         }
     }
     for band in &mut bands {
@@ -113,13 +119,22 @@ fn gather(runs: &[Run], glyphs: &[Placed<'_>]) -> Vec<Band> {
 fn common_size(band: &Band, runs: &[Run], glyphs: &[Placed<'_>]) -> f32 {
     let mut sizes: Vec<(f32, usize)> = Vec::new();
     for run in band.runs.iter().map(|&index| &runs[index]) {
-        let ink = glyphs[run.first..run.first + run.count].iter().filter(|glyph| !glyph.glyph.text.is_space()).count();
-        match sizes.iter_mut().find(|(size, _)| (*size - run.size).abs() <= 0.05 * run.size) {
+        let ink = glyphs[run.first..run.first + run.count]
+            .iter()
+            .filter(|glyph| !glyph.glyph.text.is_space())
+            .count();
+        match sizes
+            .iter_mut()
+            .find(|(size, _)| (*size - run.size).abs() <= 0.05 * run.size)
+        {
             Some((_, count)) => *count += ink,
             None => sizes.push((run.size, ink)),
         }
     }
-    sizes.into_iter().max_by_key(|(_, count)| *count).map_or(band.size, |(size, _)| size)
+    sizes
+        .into_iter()
+        .max_by_key(|(_, count)| *count)
+        .map_or(band.size, |(size, _)| size)
 }
 
 /// Moves small runs to the row that they are raised or lowered from.
@@ -131,7 +146,10 @@ fn attach_scripts(bands: &mut [Band], runs: &[Run]) {
         let mut kept = Vec::new();
         for run_index in std::mem::take(&mut bands[index].runs) {
             let run = &runs[run_index];
-            let base = reach.clone().filter(|&other| other != index).find(|&other| leans_on(run, &bands[other], runs));
+            let base = reach
+                .clone()
+                .filter(|&other| other != index)
+                .find(|&other| leans_on(run, &bands[other], runs));
             match base {
                 Some(base) => bands[base].runs.push(run_index),
                 None => kept.push(run_index),
@@ -157,11 +175,18 @@ fn leans_on(run: &Run, band: &Band, runs: &[Run]) -> bool {
 
 impl Band {
     fn row<'g>(&self, runs: &[Run], glyphs: &[Placed<'g>]) -> Row<'g> {
-        let mut row: Vec<Placed<'g>> =
-            self.runs.iter().flat_map(|&index| &glyphs[runs[index].first..][..runs[index].count]).copied().collect();
+        let mut row: Vec<Placed<'g>> = self
+            .runs
+            .iter()
+            .flat_map(|&index| &glyphs[runs[index].first..][..runs[index].count])
+            .copied()
+            .collect();
         // Stable: glyphs in the same place (a letter and its accent) stay in drawing order.
         row.sort_by(|a, b| a.u0.total_cmp(&b.u0));
-        Row { v: self.v, glyphs: row }
+        Row {
+            v: self.v,
+            glyphs: row,
+        }
     }
 }
 
@@ -174,7 +199,9 @@ mod tests {
         rows.iter()
             .map(|row| {
                 let mut text = String::new();
-                row.glyphs.iter().for_each(|glyph| glyph.glyph.text.push_to(&mut text));
+                row.glyphs
+                    .iter()
+                    .for_each(|glyph| glyph.glyph.text.push_to(&mut text));
                 text
             })
             .collect()
@@ -182,19 +209,31 @@ mod tests {
 
     #[test]
     fn glyphs_drawn_in_any_order_become_rows_from_top_to_bottom() {
-        let glyphs = [glyph("c", 10.0, 30.0, 10.0), glyph("b", 15.0, 20.0, 10.0), glyph("a", 10.0, 20.5, 10.0)];
+        let glyphs = [
+            glyph("c", 10.0, 30.0, 10.0),
+            glyph("b", 15.0, 20.0, 10.0),
+            glyph("a", 10.0, 20.5, 10.0),
+        ];
         assert_eq!(texts(&rows(&place(&glyphs))), ["ab", "c"]);
     }
 
     #[test]
     fn a_superscript_joins_the_row_it_is_raised_from() {
-        let glyphs = [glyph("x", 10.0, 100.0, 10.0), glyph("2", 15.0, 96.0, 7.0), glyph("y", 19.0, 100.0, 10.0)];
+        let glyphs = [
+            glyph("x", 10.0, 100.0, 10.0),
+            glyph("2", 15.0, 96.0, 7.0),
+            glyph("y", 19.0, 100.0, 10.0),
+        ];
         assert_eq!(texts(&rows(&place(&glyphs))), ["x2y"]);
     }
 
     #[test]
     fn small_print_between_two_lines_stays_a_row() {
-        let glyphs = [glyph("a", 10.0, 100.0, 10.0), glyph("s", 60.0, 106.0, 6.0), glyph("b", 10.0, 112.0, 10.0)];
+        let glyphs = [
+            glyph("a", 10.0, 100.0, 10.0),
+            glyph("s", 60.0, 106.0, 6.0),
+            glyph("b", 10.0, 112.0, 10.0),
+        ];
         assert_eq!(texts(&rows(&place(&glyphs))), ["a", "s", "b"]);
     }
 

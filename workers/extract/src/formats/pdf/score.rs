@@ -30,7 +30,10 @@ const SINGLE_COST: f32 = 0.5;
 impl Score {
     /// The score of `text`.
     pub(super) fn of(text: &str) -> Self {
-        let mut score = Self { junk: text.chars().filter(|&c| is_junk(c)).count() as f32, ..Self::default() };
+        let mut score = Self {
+            junk: text.chars().filter(|&c| is_junk(c)).count() as f32,
+            ..Self::default()
+        };
         let mut order = LetterOrder::default();
         for token in text.split_whitespace() {
             let core = token.trim_matches(|c: char| !c.is_alphanumeric());
@@ -46,7 +49,10 @@ impl Score {
     fn count(&mut self, core: &str) {
         /// Ordinary words have 2 to 24 characters.
         const LONGEST: usize = 24;
-        let dense = core.chars().filter(|&c| is_written_without_spaces(c)).count();
+        let dense = core
+            .chars()
+            .filter(|&c| is_written_without_spaces(c))
+            .count();
         if dense > 0 {
             // Text without spaces has about two characters a word.
             let words = (dense as f32 / 2.0).max(1.0);
@@ -101,13 +107,17 @@ struct LetterOrder {
 impl LetterOrder {
     fn take(&mut self, word: &str) {
         let mut chars = word.chars();
-        let (Some(first), Some(last)) = (chars.next(), chars.next_back()) else { return };
+        let (Some(first), Some(last)) = (chars.next(), chars.next_back()) else {
+            return;
+        };
         if !super::bidi::is_right_to_left(first) && !super::bidi::is_right_to_left(last) {
             return;
         }
         self.words += 1;
-        self.forwards += u32::from(ends_words(last)) + u32::from(word.starts_with("\u{627}\u{644}"));
-        self.backwards += u32::from(ends_words(first)) + u32::from(word.ends_with("\u{644}\u{627}"));
+        self.forwards +=
+            u32::from(ends_words(last)) + u32::from(word.starts_with("\u{627}\u{644}"));
+        self.backwards +=
+            u32::from(ends_words(first)) + u32::from(word.ends_with("\u{644}\u{627}"));
     }
 
     fn is_backwards(&self) -> bool {
@@ -142,7 +152,9 @@ mod tests {
 
     #[test]
     fn glued_words_are_worse_than_separate_ones() {
-        assert!(Score::of("ThebridgewasopenedonthefourteenthofMay").value() < Score::of(PLAIN).value());
+        assert!(
+            Score::of("ThebridgewasopenedonthefourteenthofMay").value() < Score::of(PLAIN).value()
+        );
     }
 
     #[test]

@@ -11,7 +11,14 @@ const WIDTH: f32 = 0.5;
 /// A glyph half as wide as high.
 pub(super) fn glyph(text: &str, x: f32, y: f32, size: f32) -> Glyph {
     let advance = WIDTH * size * text.chars().count() as f32;
-    Glyph { text: GlyphText::plain(text), x, y, advance, size, angle: Angle::UPRIGHT }
+    Glyph {
+        text: GlyphText::plain(text),
+        x,
+        y,
+        advance,
+        size,
+        angle: Angle::UPRIGHT,
+    }
 }
 
 /// The glyphs of `text`, one after the other, every space a gap without a glyph.
@@ -26,7 +33,15 @@ pub(super) fn line(text: &str, x: f32, y: f32, size: f32) -> Vec<Glyph> {
 
 /// The glyphs in an upright frame.
 pub(super) fn place(glyphs: &[Glyph]) -> Vec<Placed<'_>> {
-    glyphs.iter().map(|glyph| Placed { glyph, u0: glyph.x, u1: glyph.x + glyph.advance, v: glyph.y }).collect()
+    glyphs
+        .iter()
+        .map(|glyph| Placed {
+            glyph,
+            u0: glyph.x,
+            u1: glyph.x + glyph.advance,
+            v: glyph.y,
+        })
+        .collect()
 }
 
 /// The words of `text` set from `x` on the baseline `y`.
@@ -36,7 +51,13 @@ pub(super) fn words(text: &str, x: f32, y: f32, size: f32) -> Vec<Word> {
     let mut at = x;
     for word in text.split(' ') {
         let end = at + step * word.chars().count() as f32;
-        words.push(Word { text: word.to_owned(), u0: at, u1: end, v: y, size });
+        words.push(Word {
+            text: word.to_owned(),
+            u0: at,
+            u1: end,
+            v: y,
+            size,
+        });
         at = end + step;
     }
     words

@@ -70,7 +70,9 @@ fn has_content_bomb(page: &Page<'_>) -> bool {
     if let Some(stream) = page.raw().get::<Stream<'_>>(CONTENTS) {
         return is_bomb(&stream);
     }
-    page.raw().get::<Array<'_>>(CONTENTS).is_some_and(|array| array.iter::<Stream<'_>>().any(|stream| is_bomb(&stream)))
+    page.raw()
+        .get::<Array<'_>>(CONTENTS)
+        .is_some_and(|array| array.iter::<Stream<'_>>().any(|stream| is_bomb(&stream)))
 }
 
 /// The text that `glyphs` make on a page of `size` points, in reading order.
@@ -78,8 +80,11 @@ pub(super) fn text_of(glyphs: &[Glyph], size: (f32, f32)) -> PageText {
     let mut lines = Vec::new();
     for angle in angles(glyphs) {
         let frame = Frame::of(angle);
-        let placed: Vec<Placed<'_>> =
-            glyphs.iter().filter(|glyph| glyph.angle == angle).map(|glyph| place(glyph, frame)).collect();
+        let placed: Vec<Placed<'_>> = glyphs
+            .iter()
+            .filter(|glyph| glyph.angle == angle)
+            .map(|glyph| place(glyph, frame))
+            .collect();
         let rows = rows(&placed).iter().map(words).collect();
         lines.extend(read_lines(&reading_order(rows), frame, size));
     }
@@ -88,7 +93,12 @@ pub(super) fn text_of(glyphs: &[Glyph], size: (f32, f32)) -> PageText {
 
 fn place(glyph: &Glyph, frame: Frame) -> Placed<'_> {
     let (u0, v) = frame.point_in(glyph.x, glyph.y);
-    Placed { glyph, u0, u1: u0 + glyph.advance, v }
+    Placed {
+        glyph,
+        u0,
+        u1: u0 + glyph.advance,
+        v,
+    }
 }
 
 /// The directions of text on the page, the most frequent first: side notes and watermarks come after the text.
@@ -115,18 +125,28 @@ mod tests {
     fn words_lines_and_paragraphs_come_out_of_glyphs() {
         let mut glyphs = line("the second line", 50.0, 112.0, 10.0);
         glyphs.extend(line("the first line", 50.0, 100.0, 10.0));
-        assert_eq!(text_of(&glyphs, PAGE).text, "the first line\nthe second line");
+        assert_eq!(
+            text_of(&glyphs, PAGE).text,
+            "the first line\nthe second line"
+        );
     }
 
     #[test]
     fn text_in_another_direction_comes_after_the_text_of_the_page() {
-        let up = |text: &str, y: f32| Glyph { angle: Angle::of(0.0, -1.0), ..glyph(text, 20.0, y, 10.0) };
+        let up = |text: &str, y: f32| Glyph {
+            angle: Angle::of(0.0, -1.0),
+            ..glyph(text, 20.0, y, 10.0)
+        };
         let mut glyphs = vec![up("u", 300.0), up("p", 295.0)];
         glyphs.extend(line("horizontal text", 50.0, 100.0, 10.0));
         let page = text_of(&glyphs, PAGE);
         assert_eq!(page.text, "horizontal text\n\nup");
         let [x0, y0, x1, y1] = page.lines[1].bbox;
-        assert!(x0 > 10.0 && x1 < 30.0 && y0 > 285.0 && y1 < 305.0, "{:?}", page.lines[1]);
+        assert!(
+            x0 > 10.0 && x1 < 30.0 && y0 > 285.0 && y1 < 305.0,
+            "{:?}",
+            page.lines[1]
+        );
     }
 
     #[test]

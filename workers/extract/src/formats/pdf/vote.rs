@@ -29,10 +29,20 @@ pub(super) fn choose(hayro: PageText, named: Option<String>) -> Chosen {
         let needed = score.value() + MARGIN * score.value().abs() + 1.0;
         if named_score.value() > needed {
             let lines = place_lines(&named, &hayro);
-            return Chosen { text: named, lines, engine: TextEngine::PdfExtract, score: named_score.share() };
+            return Chosen {
+                text: named,
+                lines,
+                engine: TextEngine::PdfExtract,
+                score: named_score.share(),
+            };
         }
     }
-    Chosen { text: hayro.text, lines: hayro.lines, engine: TextEngine::Hayro, score: score.share() }
+    Chosen {
+        text: hayro.text,
+        lines: hayro.lines,
+        engine: TextEngine::Hayro,
+        score: score.share(),
+    }
 }
 
 /// The lines of `text` that hayro has read too, in hayro's places.
@@ -40,7 +50,10 @@ fn place_lines(text: &str, hayro: &PageText) -> Vec<Line> {
     let characters: Vec<char> = hayro.text.chars().collect();
     let mut places: HashMap<String, Vec<[f32; 4]>> = HashMap::new();
     for line in hayro.lines.iter().rev() {
-        let key = characters[line.start as usize..line.end as usize].iter().filter(|c| !c.is_whitespace()).collect();
+        let key = characters[line.start as usize..line.end as usize]
+            .iter()
+            .filter(|c| !c.is_whitespace())
+            .collect();
         places.entry(key).or_default().push(line.bbox);
     }
     let mut lines = Vec::new();
@@ -66,7 +79,11 @@ mod tests {
             let start = page.text.chars().count() as u32;
             page.text.push_str(line);
             let end = page.text.chars().count() as u32;
-            page.lines.push(Line { start, end, bbox: [0.0, index as f32, 1.0, index as f32 + 1.0] });
+            page.lines.push(Line {
+                start,
+                end,
+                bbox: [0.0, index as f32, 1.0, index as f32 + 1.0],
+            });
             page.text.push('\n');
         }
         page
@@ -74,7 +91,10 @@ mod tests {
 
     #[test]
     fn hayro_wins_when_the_readings_are_close() {
-        let chosen = choose(reading(&["The bridge was opened in May"]), Some("The bridge was opened in May 1932".to_owned()));
+        let chosen = choose(
+            reading(&["The bridge was opened in May"]),
+            Some("The bridge was opened in May 1932".to_owned()),
+        );
         assert_eq!(chosen.engine, TextEngine::Hayro);
         assert_eq!(choose(reading(&["text"]), None).engine, TextEngine::Hayro);
     }
@@ -82,17 +102,37 @@ mod tests {
     #[test]
     fn pdf_extract_wins_over_junk_and_over_nothing() {
         let plain = "The bridge was opened in May".to_owned();
-        assert_eq!(choose(reading(&["\u{FFFD}\u{FFFD}\u{FFFD} \u{FFFD}"]), Some(plain.clone())).engine, TextEngine::PdfExtract);
+        assert_eq!(
+            choose(
+                reading(&["\u{FFFD}\u{FFFD}\u{FFFD} \u{FFFD}"]),
+                Some(plain.clone())
+            )
+            .engine,
+            TextEngine::PdfExtract
+        );
         let chosen = choose(PageText::default(), Some(plain));
-        assert_eq!((chosen.engine, chosen.lines.len()), (TextEngine::PdfExtract, 0));
+        assert_eq!(
+            (chosen.engine, chosen.lines.len()),
+            (TextEngine::PdfExtract, 0)
+        );
         assert!(chosen.score > 0.9);
     }
 
     #[test]
     fn lines_that_both_have_read_keep_their_place() {
-        let lines = place_lines("new line\nThe bridge\nwas opened", &reading(&["Thebridge", "was opened"]));
+        let lines = place_lines(
+            "new line\nThe bridge\nwas opened",
+            &reading(&["Thebridge", "was opened"]),
+        );
         assert_eq!(lines.len(), 2);
-        assert_eq!(lines[0], Line { start: 9, end: 19, bbox: [0.0, 0.0, 1.0, 1.0] });
+        assert_eq!(
+            lines[0],
+            Line {
+                start: 9,
+                end: 19,
+                bbox: [0.0, 0.0, 1.0, 1.0]
+            }
+        );
         assert_eq!(lines[1].bbox[1], 1.0);
     }
 }

@@ -97,8 +97,16 @@ fn clusters(row: &Row<'_>) -> Vec<Cluster> {
 
 /// A glyph of several right-to-left letters gives them in reading order; here everything runs from left to right.
 fn in_visual_order(text: String) -> String {
-    let several = text.chars().filter(|&c| !is_combining_mark(c)).nth(1).is_some();
-    if several && text.chars().all(|c| is_right_to_left(c) || is_combining_mark(c)) {
+    let several = text
+        .chars()
+        .filter(|&c| !is_combining_mark(c))
+        .nth(1)
+        .is_some();
+    if several
+        && text
+            .chars()
+            .all(|c| is_right_to_left(c) || is_combining_mark(c))
+    {
         let mut turned = String::with_capacity(text.len());
         let mut end = text.len();
         for (start, c) in text.char_indices().rev() {
@@ -118,14 +126,20 @@ fn is_drawn_twice(clusters: &[Cluster], placed: &Placed<'_>, text: &str) -> bool
     const REACH: usize = 3;
     let offset = (0.12 * placed.glyph.size).min(0.5 * (placed.u1 - placed.u0));
     clusters.iter().rev().take(REACH).any(|cluster| {
-        cluster.text == text && (cluster.size - placed.glyph.size).abs() < 0.05 * cluster.size && placed.u0 - cluster.u0 < offset
+        cluster.text == text
+            && (cluster.size - placed.glyph.size).abs() < 0.05 * cluster.size
+            && placed.u0 - cluster.u0 < offset
     })
 }
 
 /// Puts an accent onto the letter it stands over, whichever of the two was drawn first.
 fn joined_as_accent(clusters: &mut [Cluster], placed: &Placed<'_>) -> bool {
-    let Some(last) = clusters.last_mut() else { return false };
-    let Some(c) = placed.glyph.text.single() else { return false };
+    let Some(last) = clusters.last_mut() else {
+        return false;
+    };
+    let Some(c) = placed.glyph.text.single() else {
+        return false;
+    };
     let middle = f32::midpoint(placed.u0, placed.u1);
     if is_combining_mark(c) {
         last.text.push(c);
@@ -140,7 +154,12 @@ fn joined_as_accent(clusters: &mut [Cluster], placed: &Placed<'_>) -> bool {
         last.text = composed;
         return true;
     }
-    let accent_before = last.text.chars().next().filter(|_| last.text.chars().count() == 1).and_then(combining_form);
+    let accent_before = last
+        .text
+        .chars()
+        .next()
+        .filter(|_| last.text.chars().count() == 1)
+        .and_then(combining_form);
     if let Some(mark) = accent_before
         && f32::midpoint(last.u0, last.u1) > placed.u0
         && f32::midpoint(last.u0, last.u1) < placed.u1
@@ -198,12 +217,21 @@ impl SpaceGap {
     /// Less than the narrowest word space that typesetters make (TeX shrinks to 0.22), more than any kerning.
     const PLAIN: f32 = 0.16;
     /// In a row with space characters a gap without one is rarely a space.
-    const WITH_SPACES: f32 = 0.28;
+    const WITH_SPACES: f32 = 0.2;
 
     fn of(clusters: &[Cluster]) -> Self {
-        let spaces = clusters.iter().filter(|cluster| cluster.after_space).count();
-        let plain = if spaces * 12 >= clusters.len() && spaces > 0 { Self::WITH_SPACES } else { Self::PLAIN };
-        Self { share: plain.max(letter_spacing(clusters) + Self::PLAIN) }
+        let spaces = clusters
+            .iter()
+            .filter(|cluster| cluster.after_space)
+            .count();
+        let plain = if spaces * 12 >= clusters.len() && spaces > 0 {
+            Self::WITH_SPACES
+        } else {
+            Self::PLAIN
+        };
+        Self {
+            share: plain.max(letter_spacing(clusters) + Self::PLAIN),
+        }
     }
 
     fn is_space(self, before: &Cluster, after: &Cluster) -> bool {
@@ -214,7 +242,11 @@ impl SpaceGap {
             return gap > 0.02;
         }
         let joins = |text: &str| text.chars().next().is_some_and(is_written_without_spaces);
-        let needed = if joins(&before.text) && joins(&after.text) { self.share.max(0.8) } else { self.share };
+        let needed = if joins(&before.text) && joins(&after.text) {
+            self.share.max(0.8)
+        } else {
+            self.share
+        };
         gap > needed
     }
 }
@@ -255,12 +287,19 @@ mod tests {
     fn joined(glyphs: &[Glyph]) -> String {
         let rows = rows(&place(glyphs));
         assert_eq!(rows.len(), 1, "one row is meant");
-        words(&rows[0]).into_iter().map(|word| word.text).collect::<Vec<_>>().join(" ")
+        words(&rows[0])
+            .into_iter()
+            .map(|word| word.text)
+            .collect::<Vec<_>>()
+            .join(" ")
     }
 
     #[test]
     fn gaps_without_space_characters_are_spaces() {
-        assert_eq!(joined(&line("open the gate", 50.0, 100.0, 10.0)), "open the gate");
+        assert_eq!(
+            joined(&line("open the gate", 50.0, 100.0, 10.0)),
+            "open the gate"
+        );
     }
 
     #[test]
@@ -280,7 +319,9 @@ mod tests {
 
     #[test]
     fn ticks_of_an_axis_are_words_of_their_own() {
-        let glyphs: Vec<Glyph> = (0..6).map(|n| glyph(&n.to_string(), 50.0 + 40.0 * n as f32, 100.0, 8.0)).collect();
+        let glyphs: Vec<Glyph> = (0..6)
+            .map(|n| glyph(&n.to_string(), 50.0 + 40.0 * n as f32, 100.0, 8.0))
+            .collect();
         assert_eq!(joined(&glyphs), "0 1 2 3 4 5");
     }
 
@@ -289,7 +330,11 @@ mod tests {
         let mut glyphs = line("TOTAL", 50.0, 100.0, 10.0);
         glyphs.extend(line("TOTAL", 50.4, 100.0, 10.0));
         assert_eq!(joined(&glyphs), "TOTAL");
-        assert_eq!(joined(&line("hill", 50.0, 100.0, 10.0)), "hill", "real double letters stay");
+        assert_eq!(
+            joined(&line("hill", 50.0, 100.0, 10.0)),
+            "hill",
+            "real double letters stay"
+        );
     }
 
     #[test]
@@ -298,19 +343,30 @@ mod tests {
         assert_eq!(joined(&accent_first), "é");
         let accent_last = [glyph("u", 50.0, 100.0, 10.0), glyph("¨", 50.2, 100.0, 10.0)];
         assert_eq!(joined(&accent_last), "ü");
-        let apart = [glyph("x", 50.0, 100.0, 10.0), glyph("^", 55.0, 100.0, 10.0), glyph("a", 60.0, 100.0, 10.0)];
+        let apart = [
+            glyph("x", 50.0, 100.0, 10.0),
+            glyph("^", 55.0, 100.0, 10.0),
+            glyph("a", 60.0, 100.0, 10.0),
+        ];
         assert_eq!(joined(&apart), "x^a", "a caret between letters is a caret");
     }
 
     #[test]
     fn chinese_characters_are_not_torn_apart_by_justification() {
-        let glyphs = [glyph("人", 50.0, 100.0, 10.0), glyph("人", 58.0, 100.0, 10.0), glyph("生", 66.0, 100.0, 10.0)];
+        let glyphs = [
+            glyph("人", 50.0, 100.0, 10.0),
+            glyph("人", 58.0, 100.0, 10.0),
+            glyph("生", 66.0, 100.0, 10.0),
+        ];
         assert_eq!(joined(&glyphs), "人人生");
     }
 
     #[test]
     fn a_ligature_of_right_to_left_letters_is_stored_in_visual_order() {
-        assert_eq!(in_visual_order("\u{644}\u{627}".to_owned()), "\u{627}\u{644}");
+        assert_eq!(
+            in_visual_order("\u{644}\u{627}".to_owned()),
+            "\u{627}\u{644}"
+        );
         assert_eq!(in_visual_order("fi".to_owned()), "fi");
     }
 }

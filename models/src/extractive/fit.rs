@@ -1,0 +1,98 @@
+//! Whether a sentence has the form of an answer: it holds the kind of thing asked for, or defines the subject.
+//!
+//! `What is cargo?` is answered by a sentence that begins `Cargo is` or that puts the word in quotes to define it, and
+//! hardly by the fifty others that speak of cargo.
+
+use unicode_segmentation::UnicodeSegmentation;
+
+use super::answer_type::AnswerType;
+use super::corpus::Corpus;
+use super::display::unwrap_lines;
+use super::prompt::Prompt;
+use super::query::{Concept, Query};
+use super::wordlist::holds;
+
+/// Bonus for holding a date, number, person and the like. Most sentences hold some, so it is small.
+const KIND: f32 = 0.1;
+/// Bonus for holding an e-mail address, a web address or a phone number: few sentences do.
+const ADDRESS: f32 = 0.25;
+/// Bonus for defining the subject.
+const DEFINITION: f32 = 0.15;
+/// A definition names its subject within the first words.
+const MAX_WORDS_BEFORE: usize = 3;
+/// A question about more words than this asks for more than a definition.
+const MAX_DEFINED: usize = 4;
+
+/// Verbs behind a subject that is being defined.
+const DEFINES: &str = "is are was means mean refers denotes describes includes ist sind bedeutet bezeichnet est sont es son";
+
+/// What the form of a sentence adds to its score.
+pub(super) fn bonus(corpus: &Corpus<'_>, query: &Query, at: usize) -> f32 {
+    let text = corpus.text(at);
+    let kind = match query.answer_type {
+        Some(kind) if !kind.fits(text) => 0.0,
+        Some(AnswerType::Email | AnswerType::Url | AnswerType::Phone) => ADDRESS,
+        Some(_) => KIND,
+        None => 0.0,
+    };
+    let definition = if query.wants_definition && defines(corpus, query, text) { DEFINITION } else { 0.0 };
+    kind + definition
+}
+
+/// Whether a bonus alone makes a sentence an answer.
+pub(super) fn is_address(bonus: f32) -> bool {
+    bonus >= ADDRESS
+}
+
+/// `What is X?`, `Who is X?`, `What does X mean?`, `Define X`.
+pub(super) fn wants_definition(prompt: &Prompt, subject_words: usize) -> bool {
+    let words: Vec<&str> = prompt.words().iter().map(String::as_str).collect();
+    let form = match words.as_slice() {
+        ["what" | "who" | "was" | "wer" | "que" | "qui", "is" | "are" | "ist" | "sind" | "est" | "es" | "sont" | "son", ..] => true,
+        ["what", "does" | "do", .., "mean"] | ["was", "bedeutet", ..] => true,
+        ["define" | "definition" | "what's", ..] => true,
+        _ => false,
+    };
+    form && (1..=MAX_DEFINED).contains(&subject_words)
+}
+
+fn defines(corpus: &Corpus<'_>, query: &Query, text: &str) -> bool {
+    let text = unwrap_lines(text);
+    let is_subject = |word: &str| {
+        corpus.lexicon.find(word).is_some_and(|term| query.concepts.iter().any(|concept: &Concept| concept.is_named_by(term)))
+    };
+    let words: Vec<(usize, &str)> = text.unicode_word_indices().collect();
+    let Some(first) = words.iter().position(|(_, word)| is_subject(word)) else { return false };
+    let count = words[first..].iter().take_while(|(_, word)| is_subject(word)).count();
+    if count < query.concepts.len() {
+        return false;
+    }
+    let (start, end) = (words[first].0, words[first + count - 1].0 + words[first + count - 1].1.len());
+    let quote = |c: Option<char>| c.is_some_and(|c| matches!(c, '"' | '“' | '”' | '„' | '«' | '»' | '‘' | '’' | '\''));
+    let quoted = quote(text[..start].chars().next_back()) && quote(text[end..].chars().next());
+    let verb = words.get(first + count).is_some_and(|(_, word)| holds(DEFINES, &word.to_lowercase()));
+    quoted || verb && first <= MAX_WORDS_BEFORE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cancel::CancelFlag;
+    use crate::passage::passages_from_page;
+
+    fn bonuses(page: &str, prompt: &str) -> Vec<bool> {
+        let passages = passages_from_page(1, page);
+        let corpus = Corpus::build(&passages, &CancelFlag::default()).unwrap();
+        let query = Query::new(prompt, &Prompt::new(prompt), &corpus);
+        (0..corpus.sentences.len()).map(|at| bonus(&corpus, &query, at) > 0.0).collect()
+    }
+
+    #[test]
+    fn definitions_are_told_from_mentions() {
+        let page = "We like cargo. Cargo is a build tool. The cargo command is fast. A “cargo” means more. Use cargo for it.";
+        assert_eq!(bonuses(page, "What is Cargo?"), [false, true, false, true, false]);
+        assert_eq!(bonuses(page, "How does Cargo work?"), [false; 5]);
+        let lease = "Made between Corvin Ltd (the \"Landlord\") and Ms Raman. The landlord pays.";
+        assert_eq!(bonuses(lease, "Who is the landlord?"), [true, false]);
+    }
+}
