@@ -23,7 +23,7 @@ run: setup ## Build, get the default model, and run quire on http://localhost:80
 test: setup ## Run everything that must hold: rules of the tree, then every test against a real Postgres
 	scripts/check-invariants.sh
 	cargo fmt --all --check
-	cargo build --workspace --bins
+	cargo nextest run --workspace --no-run
 	@QUIRE_MODELS_DIR=$(TEST_MODELS) target/debug/quire models pull || echo "quire: no model could be had: tests that need one say so"
 	QUIRE_TEST_MODELS=$(TEST_MODELS) cargo nextest run --workspace
 
@@ -44,6 +44,7 @@ prepare: ## Check every SQL query against a scratch database and write .sqlx
 
 bench: setup ## Measure start, accept, pickup and event latency of a release build on this machine
 	cargo build --release --workspace --bins
+	@QUIRE_MODELS_DIR=$(TEST_MODELS) target/release/quire models pull
 	QUIRE_TEST_MODELS=$(TEST_MODELS) cargo bench --bench service
 
 deny: ## Check licences and duplicate versions of the dependencies (needs cargo-deny)

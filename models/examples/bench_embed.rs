@@ -24,22 +24,35 @@ const MAX_TOKENS: usize = 256;
 type Failure = Box<dyn std::error::Error>;
 
 /// One way to embed.
-type Engine<'a> = (&'a str, Box<dyn Fn(&[&str]) -> Result<Vec<Vec<f32>>, Failure> + 'a>);
+type Engine<'a> = (
+    &'a str,
+    Box<dyn Fn(&[&str]) -> Result<Vec<Vec<f32>>, Failure> + 'a>,
+);
 
 fn main() -> Result<(), Failure> {
     let mut args = std::env::args().skip(1);
-    let dir = PathBuf::from(args.next().unwrap_or_else(|| "models-cache".to_owned())).join("all-MiniLM-L6-v2");
-    let text = args.next().map_or_else(|| Ok(built_in_text()), std::fs::read_to_string)?;
+    let dir = PathBuf::from(args.next().unwrap_or_else(|| "models-cache".to_owned()))
+        .join("all-MiniLM-L6-v2");
+    let text = args
+        .next()
+        .map_or_else(|| Ok(built_in_text()), std::fs::read_to_string)?;
     let mut sentences: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
     sentences.sort_by_key(|sentence| sentence.len());
 
     let start = Instant::now();
     let ours = BertEmbedder::open("all-MiniLM-L6-v2", &dir, MAX_TOKENS)?;
     let loaded = start.elapsed();
-    report(&format!("{} sentences; load {loaded:.2?}, peak memory {}", sentences.len(), peak_memory()));
+    report(&format!(
+        "{} sentences; load {loaded:.2?}, peak memory {}",
+        sentences.len(),
+        peak_memory()
+    ));
     let peer = Peer::open(&dir)?;
     let engines: [Engine<'_>; 2] = [
-        ("quire", Box::new(|texts| Ok(ours.embed(texts, &CancelFlag::default())?))),
+        (
+            "quire",
+            Box::new(|texts| Ok(ours.embed(texts, &CancelFlag::default())?)),
+        ),
         ("candle-transformers", Box::new(|texts| peer.embed(texts))),
     ];
     compare(&engines, &sentences[..sentences.len().min(32)])?;
@@ -62,7 +75,16 @@ fn report(line: &str) {
 fn built_in_text() -> String {
     let words = "the licence of this document permits every reader to copy and change parts of it under some conditions";
     let words: Vec<&str> = words.split(' ').collect();
-    let line = |n: usize| words.iter().cycle().skip(n).take(5 + n * 7 % 60).copied().collect::<Vec<_>>().join(" ");
+    let line = |n: usize| {
+        words
+            .iter()
+            .cycle()
+            .skip(n)
+            .take(5 + n * 7 % 60)
+            .copied()
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
     (0..512).map(line).collect::<Vec<_>>().join("\n")
 }
 
@@ -70,7 +92,9 @@ fn compare(engines: &[Engine<'_>; 2], texts: &[&str]) -> Result<(), Failure> {
     let (ours, theirs) = (engines[0].1(texts)?, engines[1].1(texts)?);
     let cosine = |(a, b): (&Vec<f32>, &Vec<f32>)| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
     let lowest = ours.iter().zip(&theirs).map(cosine).fold(1.0, f32::min);
-    report(&format!("lowest cosine between the two engines {lowest:.7}"));
+    report(&format!(
+        "lowest cosine between the two engines {lowest:.7}"
+    ));
     Ok(())
 }
 
@@ -78,19 +102,31 @@ fn throughput(engines: &[Engine<'_>; 2], sentences: &[&str], size: usize) -> Res
     let mut rates = [Vec::new(), Vec::new()];
     for _ in 0..ROUNDS {
         for (rates, (_, embed)) in rates.iter_mut().zip(engines) {
-            let run = || sentences.chunks(size).try_fold(0, |done, texts| Ok(done + embed(texts)?.len()));
+            let run = || {
+                sentences
+                    .chunks(size)
+                    .try_fold(0, |done, texts| Ok(done + embed(texts)?.len()))
+            };
             rates.push(rate(run)?);
         }
     }
     let [ours, theirs] = rates.map(median);
-    report(&format!("{size:2} per call: {} {ours:.0}/s, {} {theirs:.0}/s, ratio {:.2}", engines[0].0, engines[1].0, ours / theirs));
+    report(&format!(
+        "{size:2} per call: {} {ours:.0}/s, {} {theirs:.0}/s, ratio {:.2}",
+        engines[0].0,
+        engines[1].0,
+        ours / theirs
+    ));
     Ok(())
 }
 
 fn latency(engines: &[Engine<'_>; 2], sentences: &[&str]) -> Result<(), Failure> {
     let middle = &sentences[sentences.len() / 2..][..SINGLES.min(sentences.len() / 2)];
     for (name, embed) in engines {
-        let times: Result<Vec<f64>, Failure> = middle.iter().map(|text| Ok(1000.0 / rate(|| Ok(embed(&[text])?.len()))?)).collect();
+        let times: Result<Vec<f64>, Failure> = middle
+            .iter()
+            .map(|text| Ok(1000.0 / rate(|| Ok(embed(&[text])?.len()))?))
+            .collect();
         report(&format!("one sentence: {name} {:.1} ms", median(times?)));
     }
     Ok(())
@@ -124,25 +160,48 @@ impl Peer {
     fn open(dir: &Path) -> Result<Self, Failure> {
         let config: Config = serde_json::from_slice(&std::fs::read(dir.join("config.json"))?)?;
         let weights = std::fs::read(dir.join("model.safetensors"))?;
-        let model = BertModel::load(VarBuilder::from_buffered_safetensors(weights, DType::F32, &Device::Cpu)?, &config)?;
-        let mut tokenizer = Tokenizer::from_file(dir.join("tokenizer.json")).map_err(|error| error.to_string())?;
-        let truncation = TruncationParams { max_length: MAX_TOKENS, ..TruncationParams::default() };
-        tokenizer.with_truncation(Some(truncation)).map_err(|error| error.to_string())?;
+        let model = BertModel::load(
+            VarBuilder::from_buffered_safetensors(weights, DType::F32, &Device::Cpu)?,
+            &config,
+        )?;
+        let mut tokenizer =
+            Tokenizer::from_file(dir.join("tokenizer.json")).map_err(|error| error.to_string())?;
+        let truncation = TruncationParams {
+            max_length: MAX_TOKENS,
+            ..TruncationParams::default()
+        };
+        tokenizer
+            .with_truncation(Some(truncation))
+            .map_err(|error| error.to_string())?;
         tokenizer.with_padding(Some(PaddingParams::default()));
         Ok(Self { model, tokenizer })
     }
 
     fn embed(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, Failure> {
-        let encodings = self.tokenizer.encode_batch(texts.to_vec(), true).map_err(|error| error.to_string())?;
-        let ids: Vec<&[u32]> = encodings.iter().map(tokenizers::Encoding::get_ids).collect();
-        let mask: Vec<&[u32]> = encodings.iter().map(tokenizers::Encoding::get_attention_mask).collect();
+        let encodings = self
+            .tokenizer
+            .encode_batch(texts.to_vec(), true)
+            .map_err(|error| error.to_string())?;
+        let ids: Vec<&[u32]> = encodings
+            .iter()
+            .map(tokenizers::Encoding::get_ids)
+            .collect();
+        let mask: Vec<&[u32]> = encodings
+            .iter()
+            .map(tokenizers::Encoding::get_attention_mask)
+            .collect();
         let shape = (ids.len(), ids[0].len());
         let ids = Tensor::from_vec(ids.concat(), shape, &Device::Cpu)?;
         let mask = Tensor::from_vec(mask.concat(), shape, &Device::Cpu)?;
         let states = self.model.forward(&ids, &ids.zeros_like()?, Some(&mask))?;
         let mask = mask.to_dtype(DType::F32)?.unsqueeze(2)?;
-        let mean = states.broadcast_mul(&mask)?.sum(1)?.broadcast_div(&mask.sum(1)?)?;
+        let mean = states
+            .broadcast_mul(&mask)?
+            .sum(1)?
+            .broadcast_div(&mask.sum(1)?)?;
         let mean = mean.broadcast_div(&mean.sqr()?.sum_keepdim(1)?.sqrt()?)?;
-        Ok((0..texts.len()).map(|row| mean.i(row)?.to_vec1()).collect::<Result<_, _>>()?)
+        Ok((0..texts.len())
+            .map(|row| mean.i(row)?.to_vec1())
+            .collect::<Result<_, _>>()?)
     }
 }

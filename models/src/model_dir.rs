@@ -46,9 +46,21 @@ impl ModelDir {
     /// What is there of a model.
     pub fn status(&self, model: &ModelSpec) -> ModelStatus {
         let folder = self.folder(model);
-        let length = |file: &FileSpec| std::fs::metadata(folder.join(&file.name)).ok().filter(std::fs::Metadata::is_file).map(|meta| meta.len());
-        let lengths: Vec<_> = model.files.iter().map(|file| (file, length(file))).collect();
-        if lengths.iter().any(|(file, length)| length.is_some_and(|length| !file.accepts_length(length))) {
+        let length = |file: &FileSpec| {
+            std::fs::metadata(folder.join(&file.name))
+                .ok()
+                .filter(std::fs::Metadata::is_file)
+                .map(|meta| meta.len())
+        };
+        let lengths: Vec<_> = model
+            .files
+            .iter()
+            .map(|file| (file, length(file)))
+            .collect();
+        if lengths
+            .iter()
+            .any(|(file, length)| length.is_some_and(|length| !file.accepts_length(length)))
+        {
             return ModelStatus::Damaged;
         }
         if lengths.iter().any(|(_, length)| length.is_none()) {
@@ -60,27 +72,53 @@ impl ModelDir {
     /// Reads all files of a model and compares them with the catalog.
     pub fn verify(&self, model: &ModelSpec) -> Result<(), ModelError> {
         let folder = self.folder(model);
-        if model.files.iter().any(|file| !folder.join(&file.name).is_file()) {
-            return Err(ModelError::NotInstalled { model: model.id.clone() });
+        if model
+            .files
+            .iter()
+            .any(|file| !folder.join(&file.name).is_file())
+        {
+            return Err(ModelError::NotInstalled {
+                model: model.id.clone(),
+            });
         }
-        model.files.iter().try_for_each(|file| verify_file(file, &folder.join(&file.name), &CancelFlag::default()))
+        model.files.iter().try_for_each(|file| {
+            verify_file(file, &folder.join(&file.name), &CancelFlag::default())
+        })
     }
 
     /// Fetches what is missing or damaged of a model, from the first source that has it. Blocks, for minutes; see [`pull`].
-    pub fn pull(&self, model: &ModelSpec, options: &PullOptions, progress: &mut dyn FnMut(PullProgress)) -> Result<(), ModelError> {
+    pub fn pull(
+        &self,
+        model: &ModelSpec,
+        options: &PullOptions,
+        progress: &mut dyn FnMut(PullProgress),
+    ) -> Result<(), ModelError> {
         pull::pull(&self.folder(model), model, options, progress)
     }
 }
 
 /// Whether a file is an accepted version of what the catalog names.
-pub(crate) fn verify_file(file: &FileSpec, path: &Path, cancel: &CancelFlag) -> Result<(), ModelError> {
+pub(crate) fn verify_file(
+    file: &FileSpec,
+    path: &Path,
+    cancel: &CancelFlag,
+) -> Result<(), ModelError> {
     let length = std::fs::metadata(path).map_err(ModelError::io(path))?.len();
     if !file.accepts_length(length) {
-        return Err(ModelError::damaged(path, format!("has {length} bytes, expected {}", file.max_bytes())));
+        return Err(ModelError::damaged(
+            path,
+            format!("has {length} bytes, expected {}", file.max_bytes()),
+        ));
     }
     let content = content_of(path, cancel)?;
     if !file.accepts(&content) {
-        return Err(ModelError::damaged(path, format!("has SHA-256 {}, which the catalog does not list", content.sha256)));
+        return Err(ModelError::damaged(
+            path,
+            format!(
+                "has SHA-256 {}, which the catalog does not list",
+                content.sha256
+            ),
+        ));
     }
     Ok(())
 }
@@ -94,7 +132,13 @@ mod tests {
     fn small_model() -> ModelSpec {
         let file = r#"{"name":"model.safetensors","accepted":[{"sha256":"ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad","bytes":3}]}"#;
         let files = vec![serde_json::from_str(file).unwrap()];
-        ModelSpec { files, ..Catalog::builtin().default_of(ModelKind::Embed).unwrap().clone() }
+        ModelSpec {
+            files,
+            ..Catalog::builtin()
+                .default_of(ModelKind::Embed)
+                .unwrap()
+                .clone()
+        }
     }
 
     fn installed(text: &str) -> (tempfile::TempDir, ModelDir, ModelSpec) {
@@ -110,7 +154,10 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let dir = ModelDir::new(root.path().join("not-yet"));
         assert_eq!(dir.status(&small_model()), ModelStatus::Missing);
-        assert!(matches!(dir.verify(&small_model()), Err(ModelError::NotInstalled { .. })));
+        assert!(matches!(
+            dir.verify(&small_model()),
+            Err(ModelError::NotInstalled { .. })
+        ));
     }
 
     #[test]
@@ -124,13 +171,18 @@ mod tests {
     fn wrong_bytes_of_the_right_length_are_found_by_reading() {
         let (_root, dir, model) = installed("abd");
         assert_eq!(dir.status(&model), ModelStatus::Installed);
-        assert!(matches!(dir.verify(&model), Err(ModelError::Damaged { path, .. }) if path.ends_with("model.safetensors")));
+        assert!(
+            matches!(dir.verify(&model), Err(ModelError::Damaged { path, .. }) if path.ends_with("model.safetensors"))
+        );
     }
 
     #[test]
     fn a_wrong_length_is_damage_at_first_sight() {
         let (_root, dir, model) = installed("ab");
         assert_eq!(dir.status(&model), ModelStatus::Damaged);
-        assert!(matches!(dir.verify(&model), Err(ModelError::Damaged { .. })));
+        assert!(matches!(
+            dir.verify(&model),
+            Err(ModelError::Damaged { .. })
+        ));
     }
 }

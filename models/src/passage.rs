@@ -6,6 +6,7 @@
 //!
 //! Not here: any judgement about which passage matters. `split` says how a page falls into blocks.
 
+mod look;
 mod split;
 
 use serde::{Deserialize, Serialize};
@@ -122,7 +123,7 @@ pub fn row_text(columns: &[&str], cells: &[String]) -> String {
         }
         match columns.get(index) {
             Some(name) => text.push_str(name),
-            None => text.push_str(&format!("column {}", index + 1)),
+            None => text.push_str(&["column ", &(index + 1).to_string()].concat()),
         }
         text.push_str(": ");
         text.push_str(cell);

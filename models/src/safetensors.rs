@@ -54,17 +54,28 @@ impl SafeTensors {
         let mut file = File::open(path).map_err(ModelError::io(path))?;
         let file_bytes = file.metadata().map_err(ModelError::io(path))?.len();
         let mut prefix = [0; PREFIX_BYTES as usize];
-        file.read_exact(&mut prefix).map_err(|_| ModelError::damaged(path, "shorter than a header"))?;
+        file.read_exact(&mut prefix)
+            .map_err(|_| ModelError::damaged(path, "shorter than a header"))?;
         let header_bytes = u64::from_le_bytes(prefix);
         if header_bytes > MAX_HEADER_BYTES.min(file_bytes - PREFIX_BYTES) {
-            return Err(ModelError::damaged(path, format!("claims a header of {header_bytes} bytes")));
+            return Err(ModelError::damaged(
+                path,
+                format!("claims a header of {header_bytes} bytes"),
+            ));
         }
         let mut header = vec![0; header_bytes as usize];
         file.read_exact(&mut header).map_err(ModelError::io(path))?;
-        let header: Header = serde_json::from_slice(&header).map_err(|error| ModelError::damaged(path, format!("bad header: {error}")))?;
+        let header: Header = serde_json::from_slice(&header)
+            .map_err(|error| ModelError::damaged(path, format!("bad header: {error}")))?;
         let data_start = PREFIX_BYTES + header_bytes;
-        check_layout(&header.tensors, file_bytes - data_start).map_err(|reason| ModelError::damaged(path, reason))?;
-        Ok(Self { path: path.to_owned(), file, data_start, tensors: header.tensors })
+        check_layout(&header.tensors, file_bytes - data_start)
+            .map_err(|reason| ModelError::damaged(path, reason))?;
+        Ok(Self {
+            path: path.to_owned(),
+            file,
+            data_start,
+            tensors: header.tensors,
+        })
     }
 
     /// Whether a tensor of this name is there.
@@ -75,15 +86,28 @@ impl SafeTensors {
     /// The numbers of an f32 tensor, which must have exactly this shape.
     pub(crate) fn read(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
         let Some(entry) = self.tensors.get(name) else {
-            return Err(ModelError::damaged(&self.path, format!("has no tensor {name}")));
+            return Err(ModelError::damaged(
+                &self.path,
+                format!("has no tensor {name}"),
+            ));
         };
-        if entry.dtype != "F32" || !entry.shape.iter().copied().eq(shape.iter().map(|&size| size as u64)) {
-            let found = format!("tensor {name} is {} {:?}, not F32 {shape:?}", entry.dtype, entry.shape);
+        if entry.dtype != "F32"
+            || !entry
+                .shape
+                .iter()
+                .copied()
+                .eq(shape.iter().map(|&size| size as u64))
+        {
+            let found = format!(
+                "tensor {name} is {} {:?}, not F32 {shape:?}",
+                entry.dtype, entry.shape
+            );
             return Err(ModelError::damaged(&self.path, found));
         }
         let start = self.data_start + entry.data_offsets[0];
         let count = shape.iter().product();
-        self.read_numbers(start, count).map_err(ModelError::io(&self.path))
+        self.read_numbers(start, count)
+            .map_err(ModelError::io(&self.path))
     }
 
     fn read_numbers(&mut self, start: u64, count: usize) -> std::io::Result<Vec<f32>> {
@@ -107,14 +131,20 @@ fn check_layout(tensors: &BTreeMap<String, Entry>, data_bytes: u64) -> Result<()
     let mut position = 0;
     for (name, entry) in entries {
         let [start, end] = entry.data_offsets;
-        let bytes = entry.bytes().ok_or_else(|| format!("tensor {name} has an impossible type or shape"))?;
+        let bytes = entry
+            .bytes()
+            .ok_or_else(|| format!("tensor {name} has an impossible type or shape"))?;
         if start != position || start.checked_add(bytes) != Some(end) {
-            return Err(format!("tensor {name} does not lie where its shape puts it"));
+            return Err(format!(
+                "tensor {name} does not lie where its shape puts it"
+            ));
         }
         position = end;
     }
     if position != data_bytes {
-        return Err(format!("holds {data_bytes} bytes of numbers, its header describes {position}"));
+        return Err(format!(
+            "holds {data_bytes} bytes of numbers, its header describes {position}"
+        ));
     }
     Ok(())
 }
@@ -129,7 +159,9 @@ impl Entry {
             "F64" | "I64" | "U64" => 8,
             _ => return None,
         };
-        self.shape.iter().try_fold(width, |bytes: u64, size| bytes.checked_mul(*size))
+        self.shape
+            .iter()
+            .try_fold(width, |bytes: u64, size| bytes.checked_mul(*size))
     }
 }
 
@@ -141,7 +173,11 @@ mod tests {
 
     fn file(header_bytes: u64, header: &str, data: &[u8]) -> tempfile::NamedTempFile {
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), [&header_bytes.to_le_bytes(), header.as_bytes(), data].concat()).unwrap();
+        std::fs::write(
+            file.path(),
+            [&header_bytes.to_le_bytes(), header.as_bytes(), data].concat(),
+        )
+        .unwrap();
         file
     }
 
@@ -159,26 +195,49 @@ mod tests {
     #[test]
     fn reads_what_was_written() {
         let header = r#"{"__metadata__":{"format":"pt"},"b":{"dtype":"I64","shape":[1],"data_offsets":[8,16]},"a":{"dtype":"F32","shape":[2,1],"data_offsets":[0,8]}}"#;
-        let data: Vec<u8> = [1.5f32.to_le_bytes(), (-2.0f32).to_le_bytes(), [0; 4], [0; 4]].concat();
+        let data: Vec<u8> = [
+            1.5f32.to_le_bytes(),
+            (-2.0f32).to_le_bytes(),
+            [0; 4],
+            [0; 4],
+        ]
+        .concat();
         let mut tensors = open(header, &data).unwrap();
         assert!(tensors.contains("a") && !tensors.contains("__metadata__"));
         assert_eq!(tensors.read("a", &[2, 1]).unwrap(), [1.5, -2.0]);
-        assert!(matches!(tensors.read("a", &[1, 2]), Err(ModelError::Damaged { .. })));
-        assert!(matches!(tensors.read("b", &[1]), Err(ModelError::Damaged { .. })));
-        assert!(matches!(tensors.read("c", &[1]), Err(ModelError::Damaged { .. })));
+        assert!(matches!(
+            tensors.read("a", &[1, 2]),
+            Err(ModelError::Damaged { .. })
+        ));
+        assert!(matches!(
+            tensors.read("b", &[1]),
+            Err(ModelError::Damaged { .. })
+        ));
+        assert!(matches!(
+            tensors.read("c", &[1]),
+            Err(ModelError::Damaged { .. })
+        ));
     }
 
     #[test]
     fn a_huge_header_is_refused_before_it_is_allocated() {
         for claim in [u64::MAX, 1 << 40, MAX_HEADER_BYTES + 1, 100] {
             let file = file(claim, "{}", b"");
-            assert!(matches!(SafeTensors::open(file.path()), Err(ModelError::Damaged { .. })), "{claim}");
+            assert!(
+                matches!(
+                    SafeTensors::open(file.path()),
+                    Err(ModelError::Damaged { .. })
+                ),
+                "{claim}"
+            );
         }
     }
 
     #[test]
     fn tensors_must_fill_the_file_exactly() {
-        let one = |shape: &str, offsets: &str| format!(r#"{{"a":{{"dtype":"F32","shape":{shape},"data_offsets":{offsets}}}}}"#);
+        let one = |shape: &str, offsets: &str| {
+            format!(r#"{{"a":{{"dtype":"F32","shape":{shape},"data_offsets":{offsets}}}}}"#)
+        };
         assert!(open(&one("[2]", "[0,8]"), &[0; 8]).is_ok());
         assert!(refusal(&one("[2]", "[0,8]"), &[0; 4]).contains("its header describes 8"));
         assert!(refusal(&one("[2]", "[0,8]"), &[0; 12]).contains("its header describes 8"));

@@ -34,7 +34,10 @@ impl Tokenizer {
             stride: 0,
         };
         inner.with_truncation(Some(truncation)).map_err(damaged)?;
-        Ok(Self { inner, max_bytes: max_tokens * MAX_BYTES_PER_TOKEN })
+        Ok(Self {
+            inner,
+            max_bytes: max_tokens * MAX_BYTES_PER_TOKEN,
+        })
     }
 
     /// One more than the highest token id.
@@ -44,11 +47,18 @@ impl Tokenizer {
     }
 
     /// The tokens of every text, with the control tokens that the model expects around it.
-    pub(crate) fn encode_all(&self, texts: &[&str], cancel: &CancelFlag) -> Result<Vec<Vec<u32>>, ModelError> {
+    pub(crate) fn encode_all(
+        &self,
+        texts: &[&str],
+        cancel: &CancelFlag,
+    ) -> Result<Vec<Vec<u32>>, ModelError> {
         let encode = |text: &&str| {
             cancel.check()?;
             let head = &text[..text.floor_char_boundary(self.max_bytes)];
-            let encoding = self.inner.encode_fast(head, true).map_err(|error| ModelError::Inference(error.to_string()))?;
+            let encoding = self
+                .inner
+                .encode_fast(head, true)
+                .map_err(|error| ModelError::Inference(error.to_string()))?;
             Ok(encoding.get_ids().to_vec())
         };
         texts.iter().map(encode).collect()

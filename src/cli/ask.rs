@@ -69,13 +69,20 @@ pub async fn run(args: AskArgs, config: Config) -> ExitCode {
 }
 
 /// The server that was named, the one of this machine, or one of our own.
-async fn find_server(args: &AskArgs, config: Config, screen: &Screen) -> Result<(Client, Option<OwnServer>), ExitCode> {
+async fn find_server(
+    args: &AskArgs,
+    config: Config,
+    screen: &Screen,
+) -> Result<(Client, Option<OwnServer>), ExitCode> {
     let refuse = |error: &dyn std::error::Error| {
         screen.clear();
         report(error);
         ExitCode::from(EXIT_USAGE)
     };
-    let url = args.url.clone().unwrap_or_else(|| format!("http://127.0.0.1:{}", config.port));
+    let url = args
+        .url
+        .clone()
+        .unwrap_or_else(|| format!("http://127.0.0.1:{}", config.port));
     let client = Client::new(&url).map_err(|error| refuse(&error))?;
     match client.probe().await {
         Ok(()) => return Ok((client, None)),
@@ -83,13 +90,20 @@ async fn find_server(args: &AskArgs, config: Config, screen: &Screen) -> Result<
         Err(error) => return Err(refuse(&error)),
     }
     screen.status("starting a server for this question");
-    let own = OwnServer::start(config).await.map_err(|error| refuse(&error))?;
+    let own = OwnServer::start(config)
+        .await
+        .map_err(|error| refuse(&error))?;
     let client = Client::new(own.url()).map_err(|error| refuse(&error))?;
     Ok((client, Some(own)))
 }
 
 async fn ask(client: &Client, args: &AskArgs, screen: &mut Screen) -> u8 {
-    let upload = client.upload(&args.file, &args.prompt, args.priority, screen.upload(&args.file));
+    let upload = client.upload(
+        &args.file,
+        &args.prompt,
+        args.priority,
+        screen.upload(&args.file),
+    );
     let uploaded = tokio::select! {
         uploaded = upload => uploaded,
         _ = tokio::signal::ctrl_c() => return EXIT_INTERRUPTED,
@@ -129,9 +143,11 @@ fn failure(end: &Said) -> Option<String> {
     match end {
         Said::JobCompleted { .. } => None,
         Said::Resync { status, .. } if status == "completed" => None,
-        Said::Resync { error, status, .. } => Some(error.clone().unwrap_or_else(|| format!("job is {status}"))),
+        Said::Resync { error, status, .. } => {
+            Some(error.clone().unwrap_or_else(|| format!("job is {status}")))
+        }
         Said::JobFailed { error, .. } => Some(error.clone()),
-        Said::Error { message } => Some(message.clone()),
+        Said::Error { message, .. } => Some(message.clone()),
         other => Some(format!("the server ended with {other:?}")),
     }
 }
@@ -168,9 +184,25 @@ mod tests {
 
     #[test]
     fn the_options_are_read() {
-        let args = Line::parse_from(["ask", "a.pdf", "When?", "--json", "--priority", "-5", "--url", "http://h:1"]).args;
-        assert_eq!((args.priority, args.json, args.url.as_deref()), (-5, true, Some("http://h:1")));
-        assert_eq!((args.file, args.prompt), (PathBuf::from("a.pdf"), "When?".to_owned()));
+        let args = Line::parse_from([
+            "ask",
+            "a.pdf",
+            "When?",
+            "--json",
+            "--priority",
+            "-5",
+            "--url",
+            "http://h:1",
+        ])
+        .args;
+        assert_eq!(
+            (args.priority, args.json, args.url.as_deref()),
+            (-5, true, Some("http://h:1"))
+        );
+        assert_eq!(
+            (args.file, args.prompt),
+            (PathBuf::from("a.pdf"), "When?".to_owned())
+        );
         assert!(Line::try_parse_from(["ask", "a.pdf"]).is_err());
     }
 
@@ -181,10 +213,27 @@ mod tests {
             partial: String::new(),
             error: error.map(str::to_owned),
         };
-        assert_eq!(failure(&Said::JobCompleted { ai_response: "42".into() }), None);
+        assert_eq!(
+            failure(&Said::JobCompleted {
+                ai_response: "42".into()
+            }),
+            None
+        );
         assert_eq!(failure(&resync("completed", None)), None);
-        assert_eq!(failure(&resync("failed", Some("damaged"))), Some("damaged".into()));
-        assert_eq!(failure(&resync("cancelled", None)), Some("job is cancelled".into()));
-        assert_eq!(failure(&Said::JobFailed { error: "no".into(), code: "x".into() }), Some("no".into()));
+        assert_eq!(
+            failure(&resync("failed", Some("damaged"))),
+            Some("damaged".into())
+        );
+        assert_eq!(
+            failure(&resync("cancelled", None)),
+            Some("job is cancelled".into())
+        );
+        assert_eq!(
+            failure(&Said::JobFailed {
+                error: "no".into(),
+                code: "x".into()
+            }),
+            Some("no".into())
+        );
     }
 }

@@ -87,11 +87,21 @@ impl Client {
     pub fn new(url: &str) -> Result<Self, ClientError> {
         let bad = || ClientError::BadUrl(url.to_owned());
         let parsed: http::Uri = url.parse().map_err(|_| bad())?;
-        if parsed.scheme_str() != Some("http") || parsed.host().is_none() || parsed.query().is_some() {
+        if parsed.scheme_str() != Some("http")
+            || parsed.host().is_none()
+            || parsed.query().is_some()
+        {
             return Err(bad());
         }
-        let http = reqwest::Client::builder().no_proxy().connect_timeout(CONNECT_LIMIT).build().map_err(|_| bad())?;
-        Ok(Self { http, url: url.trim_end_matches('/').to_owned() })
+        let http = reqwest::Client::builder()
+            .no_proxy()
+            .connect_timeout(CONNECT_LIMIT)
+            .build()
+            .map_err(|_| bad())?;
+        Ok(Self {
+            http,
+            url: url.trim_end_matches('/').to_owned(),
+        })
     }
 
     /// The server's address.
@@ -101,10 +111,23 @@ impl Client {
 
     /// Fails when nobody is there or it is not quire.
     pub async fn probe(&self) -> Result<(), ClientError> {
-        let request = self.http.get(format!("{}/health", self.url)).timeout(PROBE_LIMIT);
-        let response = request.send().await.map_err(|error| self.unreachable(&error))?;
-        let health: Value = response.json().await.map_err(|_| ClientError::Stranger(self.url.clone()))?;
-        if health["status"] == "healthy" { Ok(()) } else { Err(ClientError::Stranger(self.url.clone())) }
+        let request = self
+            .http
+            .get(format!("{}/health", self.url))
+            .timeout(PROBE_LIMIT);
+        let response = request
+            .send()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        let health: Value = response
+            .json()
+            .await
+            .map_err(|_| ClientError::Stranger(self.url.clone()))?;
+        if health["status"] == "healthy" {
+            Ok(())
+        } else {
+            Err(ClientError::Stranger(self.url.clone()))
+        }
     }
 
     /// Uploads a file with a question; `sent` is told how many bytes went out.
@@ -115,31 +138,53 @@ impl Client {
         priority: i32,
         sent: impl Fn(u64) + Send + Sync + 'static,
     ) -> Result<Uuid, ClientError> {
-        let form = Form::new().text("prompt", prompt.to_owned()).text("priority", priority.to_string());
+        let form = Form::new()
+            .text("prompt", prompt.to_owned())
+            .text("priority", priority.to_string());
         let form = form.part("file", part(file, sent).await?);
-        let response = self.http.post(format!("{}/api/upload", self.url)).multipart(form).send().await;
+        let response = self
+            .http
+            .post(format!("{}/api/upload", self.url))
+            .multipart(form)
+            .send()
+            .await;
         let reply: Reply<Uploaded> = self.read(response).await?;
         Ok(reply.data.job_id)
     }
 
     /// Ends a job.
     pub async fn cancel(&self, job: Uuid) -> Result<(), ClientError> {
-        let request = self.http.post(format!("{}/api/jobs/{job}/cancel", self.url)).timeout(REPLY_LIMIT);
+        let request = self
+            .http
+            .post(format!("{}/api/jobs/{job}/cancel", self.url))
+            .timeout(REPLY_LIMIT);
         self.read::<Value>(request.send().await).await.map(drop)
     }
 
     /// The result of a completed job.
     pub async fn result(&self, job: Uuid) -> Result<Value, ClientError> {
-        let request = self.http.get(format!("{}/api/jobs/{job}/result?format=json", self.url)).timeout(REPLY_LIMIT);
-        self.read::<Reply<Value>>(request.send().await).await.map(|reply| reply.data)
+        let request = self
+            .http
+            .get(format!("{}/api/jobs/{job}/result?format=json", self.url))
+            .timeout(REPLY_LIMIT);
+        self.read::<Reply<Value>>(request.send().await)
+            .await
+            .map(|reply| reply.data)
     }
 
-    async fn read<T: for<'de> Deserialize<'de>>(&self, response: Result<Response, reqwest::Error>) -> Result<T, ClientError> {
+    async fn read<T: for<'de> Deserialize<'de>>(
+        &self,
+        response: Result<Response, reqwest::Error>,
+    ) -> Result<T, ClientError> {
         let response = response.map_err(|error| self.unreachable(&error))?;
         let status = response.status();
-        let body = response.bytes().await.map_err(|error| self.unreachable(&error))?;
+        let body = response
+            .bytes()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
         if status.is_success() {
-            return serde_json::from_slice(&body).map_err(|_| ClientError::Stranger(self.url.clone()));
+            return serde_json::from_slice(&body)
+                .map_err(|_| ClientError::Stranger(self.url.clone()));
         }
         match serde_json::from_slice::<Problem>(&body) {
             Ok(problem) => Err(ClientError::Refused(problem.error)),
@@ -152,21 +197,33 @@ impl Client {
         while let Some(deeper) = cause.source() {
             cause = deeper;
         }
-        ClientError::Unreachable { url: self.url.clone(), reason: cause.to_string() }
+        ClientError::Unreachable {
+            url: self.url.clone(),
+            reason: cause.to_string(),
+        }
     }
 }
 
 /// The file as a part of the form, read while it is sent.
-async fn part(path: &Path, sent: impl Fn(u64) + Send + Sync + 'static) -> Result<Part, ClientError> {
-    let failed = |source| ClientError::File { path: path.display().to_string(), source };
+async fn part(
+    path: &Path,
+    sent: impl Fn(u64) + Send + Sync + 'static,
+) -> Result<Part, ClientError> {
+    let failed = |source| ClientError::File {
+        path: path.display().to_string(),
+        source,
+    };
     let file = tokio::fs::File::open(path).await.map_err(failed)?;
     let metadata = file.metadata().await.map_err(failed)?;
     if metadata.is_dir() {
         return Err(failed(std::io::ErrorKind::IsADirectory.into()));
     }
-    let name = path.file_name().map_or_else(|| "file".into(), |name| name.to_string_lossy().into_owned());
+    let name = path
+        .file_name()
+        .map_or_else(|| "file".into(), |name| name.to_string_lossy().into_owned());
     let sent = Arc::new(sent);
-    let stream = ReaderStream::with_capacity(file, READ_SIZE).inspect_ok(move |bytes| sent(bytes.len() as u64));
+    let stream = ReaderStream::with_capacity(file, READ_SIZE)
+        .inspect_ok(move |bytes| sent(bytes.len() as u64));
     Ok(Part::stream_with_length(Body::wrap_stream(stream), metadata.len()).file_name(name))
 }
 
@@ -176,27 +233,58 @@ mod tests {
 
     #[test]
     fn an_address_is_plain_http() {
-        for url in ["http://127.0.0.1:8000", "http://localhost:8000/", "http://[::1]:80", "http://host/quire"] {
+        for url in [
+            "http://127.0.0.1:8000",
+            "http://localhost:8000/",
+            "http://[::1]:80",
+            "http://host/quire",
+        ] {
             assert!(!Client::new(url).unwrap().url().ends_with('/'), "{url}");
         }
-        for url in ["https://host", "localhost:8000", "ftp://host", "http://", "", "http://host/?a=1"] {
-            assert!(matches!(Client::new(url), Err(ClientError::BadUrl(_))), "{url}");
+        for url in [
+            "https://host",
+            "localhost:8000",
+            "ftp://host",
+            "http://",
+            "",
+            "http://host/?a=1",
+        ] {
+            assert!(
+                matches!(Client::new(url), Err(ClientError::BadUrl(_))),
+                "{url}"
+            );
         }
     }
 
     #[tokio::test]
     async fn a_closed_port_is_unreachable_and_named() {
-        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let error = Client::new(&format!("http://{free}")).unwrap().probe().await.unwrap_err();
-        assert!(matches!(&error, ClientError::Unreachable { url, .. } if url.contains(&free.to_string())), "{error}");
+        let free = std::net::TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap();
+        let error = Client::new(&format!("http://{free}"))
+            .unwrap()
+            .probe()
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(&error, ClientError::Unreachable { url, .. } if url.contains(&free.to_string())),
+            "{error}"
+        );
     }
 
     #[tokio::test]
     async fn a_missing_file_and_a_directory_are_named() {
         let client = Client::new("http://127.0.0.1:9").unwrap();
         for path in ["/does/not/exist.pdf", "/"] {
-            let error = client.upload(Path::new(path), "?", 0, |_| ()).await.unwrap_err();
-            assert!(matches!(&error, ClientError::File { path: named, .. } if named == path), "{error}");
+            let error = client
+                .upload(Path::new(path), "?", 0, |_| ())
+                .await
+                .unwrap_err();
+            assert!(
+                matches!(&error, ClientError::File { path: named, .. } if named == path),
+                "{error}"
+            );
         }
     }
 }

@@ -64,7 +64,7 @@ fn pull(dir: &ModelDir, model: Option<&str>) -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let bar = progress_bar(spec);
-    let pulled = dir.pull(spec, &PullOptions::default(), &mut |progress| {
+    let pulled = dir.pull(spec, &PullOptions::from_env(), &mut |progress| {
         bar.set_message(progress.source.clone());
         bar.set_length(progress.total);
         bar.set_position(progress.done);

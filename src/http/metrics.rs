@@ -10,7 +10,7 @@ use std::{
 
 use axum::extract::State;
 use http::header::CONTENT_TYPE;
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use parking_lot::Mutex;
 use quire_store::{JobFilter, JobState, Owner, StoreError};
 
@@ -31,7 +31,7 @@ const UPLOAD_BYTES: &str = "quire_upload_bytes_total";
 /// Jobs by state, as stored.
 const JOBS: &str = "quire_jobs";
 
-/// Upper bounds in seconds: from a cached read to a long poll.
+/// Upper bounds in seconds of every histogram: from a cached read to a long poll.
 const BUCKETS: [f64; 11] = [
     0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0, 60.0,
 ];
@@ -100,9 +100,8 @@ async fn measure_jobs(state: &AppState) -> Result<(), StoreError> {
 fn recorder() -> &'static Recorder {
     static RECORDER: OnceLock<Recorder> = OnceLock::new();
     RECORDER.get_or_init(|| {
-        let builder = PrometheusBuilder::new();
-        let builder = builder
-            .set_buckets_for_metric(Matcher::Full(DURATION.to_owned()), &BUCKETS)
+        let builder = PrometheusBuilder::new()
+            .set_buckets(&BUCKETS)
             .expect("the buckets are not empty");
         let recorder = builder.build_recorder();
         let handle = recorder.handle();

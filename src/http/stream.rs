@@ -28,7 +28,10 @@ use super::{
     jobs::JobPath,
     socket::{
         sequence::{START, Sequencer},
-        v1::{BACKOFF, PAGE, RETRY, frame::Frame},
+        v1::{
+            follow::{BACKOFF, PAGE, RETRY},
+            frame::Frame,
+        },
     },
 };
 use crate::{
@@ -76,26 +79,41 @@ pub async fn events(
     query: Result<Query<EventsQuery>, QueryRejection>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let Query(query) = query.map_err(|_| ApiError::field("query", "malformed", "cannot be read"))?;
+    let Query(query) =
+        query.map_err(|_| ApiError::field("query", "malformed", "cannot be read"))?;
     let after = cursor(&headers, &query)?;
     let hub = state.store.events().clone();
     // Subscribed before the first look at the table, so that nothing can fall between the two.
     let live = hub.subscribe();
-    let job = state.store.job(Owner::LOCAL, id).await?.ok_or(ApiError::NotFound("job"))?;
+    let job = state
+        .store
+        .job(Owner::LOCAL, id)
+        .await?
+        .ok_or(ApiError::NotFound("job"))?;
     if hub.since(Owner::LOCAL, id, START, 1).await?.is_empty() {
         return Ok(expired());
     }
     if job.state.is_terminal() && hub.since(Owner::LOCAL, id, after, 1).await?.is_empty() {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
-    Ok(respond(Follower::new(hub, live, &job, after, state.shutdown.clone())))
+    Ok(respond(Follower::new(
+        hub,
+        live,
+        &job,
+        after,
+        state.shutdown.clone(),
+    )))
 }
 
 /// The last event that the client has, or [`START`].
 fn cursor(headers: &HeaderMap, query: &EventsQuery) -> Result<i64, ApiError> {
-    let header = headers.get(LAST_EVENT_ID).map(|id| id.to_str().unwrap_or_default());
+    let header = headers
+        .get(LAST_EVENT_ID)
+        .map(|id| id.to_str().unwrap_or_default());
     // An `EventSource` that never had an event sends none or an empty one.
-    let given = header.filter(|id| !id.is_empty()).or(query.since.as_deref());
+    let given = header
+        .filter(|id| !id.is_empty())
+        .or(query.since.as_deref());
     let Some(text) = given else {
         return Ok(START);
     };
@@ -106,7 +124,11 @@ fn cursor(headers: &HeaderMap, query: &EventsQuery) -> Result<i64, ApiError> {
 /// The job is there, its history is not.
 fn expired() -> Response {
     let detail = "the events of this job are no longer stored; ask for the job itself".to_owned();
-    let problem = Problem { code: "events_expired", detail, ..Problem::from_status(StatusCode::GONE) };
+    let problem = Problem {
+        code: "events_expired",
+        detail,
+        ..Problem::from_status(StatusCode::GONE)
+    };
     let mut response = problem.status.into_response();
     response.extensions_mut().insert(problem);
     response
@@ -117,7 +139,9 @@ fn respond(follower: Follower) -> Response {
         let event = follower.next().await?;
         Some((Ok::<_, Infallible>(event), follower))
     });
-    let mut response = Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)).into_response();
+    let mut response = Sse::new(events)
+        .keep_alive(KeepAlive::new().interval(HEARTBEAT))
+        .into_response();
     let headers = response.headers_mut();
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     headers.insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
@@ -149,7 +173,13 @@ enum Progress {
 }
 
 impl Follower {
-    fn new(hub: EventHub, live: Receiver<Arc<EventRecord>>, job: &Job, after: i64, closing: CancellationToken) -> Self {
+    fn new(
+        hub: EventHub,
+        live: Receiver<Arc<EventRecord>>,
+        job: &Job,
+        after: i64,
+        closing: CancellationToken,
+    ) -> Self {
         let mut order = Sequencer::after(after);
         order.fall_behind();
         Self {
@@ -228,7 +258,10 @@ impl Follower {
 
     /// True when the table holds no more.
     async fn read(&mut self) -> Result<bool, StoreError> {
-        let records = self.hub.since(self.owner, self.job, self.order.seq(), PAGE).await?;
+        let records = self
+            .hub
+            .since(self.owner, self.job, self.order.seq(), PAGE)
+            .await?;
         let last = records.len() < PAGE as usize;
         let mut out = Vec::new();
         self.order.stored(records, &mut out);
@@ -242,7 +275,10 @@ impl Follower {
 
 fn event(record: &EventRecord) -> Event {
     let frame = Frame::of(record, None);
-    Event::default().id(record.seq.to_string()).event(frame.name()).data(frame.json())
+    Event::default()
+        .id(record.seq.to_string())
+        .event(frame.name())
+        .data(frame.json())
 }
 
 #[cfg(test)]
@@ -254,7 +290,12 @@ mod tests {
         if let Some(id) = header {
             headers.insert(LAST_EVENT_ID, HeaderValue::from_static(id));
         }
-        cursor(&headers, &EventsQuery { since: since.map(str::to_owned) })
+        cursor(
+            &headers,
+            &EventsQuery {
+                since: since.map(str::to_owned),
+            },
+        )
     }
 
     #[test]
@@ -269,7 +310,10 @@ mod tests {
     #[test]
     fn what_is_no_cursor_is_refused() {
         for text in ["-1", "x", "1.5", "99999999999999999999"] {
-            assert!(matches!(read(None, Some(text)), Err(ApiError::Validation(_))), "{text}");
+            assert!(
+                matches!(read(None, Some(text)), Err(ApiError::Validation(_))),
+                "{text}"
+            );
         }
     }
 
@@ -278,6 +322,9 @@ mod tests {
         let response = expired();
         assert_eq!(response.status(), StatusCode::GONE);
         let problem = response.extensions().get::<Problem>().unwrap();
-        assert_eq!((problem.code, problem.status), ("events_expired", StatusCode::GONE));
+        assert_eq!(
+            (problem.code, problem.status),
+            ("events_expired", StatusCode::GONE)
+        );
     }
 }

@@ -60,14 +60,12 @@ pub async fn receive(
         ..Draft::default()
     };
     while let Some(field) = reader.next(&mut multipart).await? {
-        let name = field.name().unwrap_or_default().to_owned();
-        match name.as_str() {
-            "file" => draft.read_file(field, &reader, files).await?,
-            "prompt" => draft.read_text(field, &reader, TextField::Prompt).await?,
-            "priority" => draft.read_text(field, &reader, TextField::Priority).await?,
-            "scheduled_at" => draft.read_text(field, &reader, TextField::ScheduledAt).await?,
-            _ => reader.skip(field).await?,
-        };
+        let name = field.name().unwrap_or_default();
+        match TextField::find(name) {
+            Some(slot) => draft.read_text(field, &reader, slot).await?,
+            None if name == "file" => draft.read_file(field, &reader, files).await?,
+            None => reader.skip(field).await?,
+        }
     }
     draft.finish().await
 }
@@ -156,6 +154,12 @@ enum TextField {
 }
 
 impl TextField {
+    fn find(name: &str) -> Option<Self> {
+        let all = [Self::Prompt, Self::Priority, Self::ScheduledAt];
+        all.into_iter()
+            .find(|field| field.name_and_limit().0 == name)
+    }
+
     fn name_and_limit(self) -> (&'static str, usize) {
         match self {
             Self::Prompt => ("prompt", MAX_PROMPT),
@@ -221,9 +225,14 @@ impl Draft {
         }
         if bytes > 0 {
             let media = media.map_or_else(|| recognised(&writer, &name), Ok)?;
-            self.file = Some(Received { writer, name, media });
+            self.file = Some(Received {
+                writer,
+                name,
+                media,
+            });
         } else if !nameless {
-            self.errors.push(FieldError::new("file", "empty", "is empty"));
+            self.errors
+                .push(FieldError::new("file", "empty", "is empty"));
         }
         // Without a name and without bytes it is a file input that was left empty, as browsers send it.
         Ok(())
@@ -232,7 +241,11 @@ impl Draft {
     fn duplicate(&mut self, field: &'static str) {
         let known = |error: &FieldError| error.field == field && error.code == "duplicate";
         if !self.errors.iter().any(known) {
-            self.errors.push(FieldError::new(field, "duplicate", "is given more than once"));
+            self.errors.push(FieldError::new(
+                field,
+                "duplicate",
+                "is given more than once",
+            ));
         }
     }
 
@@ -242,19 +255,40 @@ impl Draft {
 
     async fn finish(mut self) -> Result<UploadForm, ApiError> {
         if self.file.is_none() && !self.has_error("file") {
-            self.errors.push(FieldError::new("file", "required", "is required"));
+            self.errors
+                .push(FieldError::new("file", "required", "is required"));
         }
-        let Self { file, texts: [prompt, priority, scheduled_at], mut errors } = self;
+        let Self {
+            file,
+            texts: [prompt, priority, scheduled_at],
+            mut errors,
+        } = self;
         let prompt = noted(&mut errors, values::prompt(prompt));
         let priority = noted(&mut errors, values::priority(priority));
         let scheduled_at = noted(&mut errors, values::scheduled_at(scheduled_at));
-        let (Some(Received { writer, name, media }), Some(prompt), Some(priority), Some(scheduled_at), true) =
-            (file, prompt, priority, scheduled_at, errors.is_empty())
+        let (
+            Some(Received {
+                writer,
+                name,
+                media,
+            }),
+            Some(prompt),
+            Some(priority),
+            Some(scheduled_at),
+            true,
+        ) = (file, prompt, priority, scheduled_at, errors.is_empty())
         else {
             return Err(ApiError::Validation(errors));
         };
         let file = writer.finish().await?;
-        Ok(UploadForm { file, file_name: name, media, prompt, priority, scheduled_at })
+        Ok(UploadForm {
+            file,
+            file_name: name,
+            media,
+            prompt,
+            priority,
+            scheduled_at,
+        })
     }
 }
 

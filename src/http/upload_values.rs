@@ -139,6 +139,7 @@ fn decoded(field: &'static str, text: Option<Text>) -> Result<Option<String>, Fi
 mod tests {
     use super::*;
 
+    #[expect(clippy::unnecessary_wraps, reason = "fields are optional")]
     fn whole(text: &str) -> Option<Text> {
         Some(Text::Whole(text.as_bytes().to_vec()))
     }

@@ -15,7 +15,7 @@ use crate::{
     attempts::Attempts,
     clock,
     error::StoreError,
-    events::{self, Event, EventHub, EventRecord, Feed, Outbox},
+    events::{self, Doubts, Event, EventHub, EventRecord, Feed, Outbox},
     ids::JobId,
     session,
 };
@@ -47,6 +47,8 @@ pub(crate) struct Inner {
     pub(crate) process: i64,
     /// Publishes to local subscribers and drops what they have already seen.
     pub(crate) feed: Arc<Feed>,
+    /// Commits of unknown outcome.
+    pub(crate) doubts: Arc<Doubts>,
     /// Events of running attempts on their way to the table.
     pub(crate) outbox: Arc<Outbox>,
     /// The attempts that this process owns.
@@ -78,6 +80,7 @@ impl Store {
         let inner = Inner {
             hub: EventHub::new(pool.clone(), Arc::clone(&feed), Arc::clone(&outbox)),
             attempts: Arc::new(Attempts::new()),
+            doubts: Arc::default(),
             suspects: Mutex::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
@@ -126,7 +129,7 @@ impl Store {
         Ok(self.inner.pool.begin().await?)
     }
 
-    /// Writes `event` as the first of the present epoch of each of `jobs`. Publish the records after the commit.
+    /// Writes `event` as the first of the present epoch of each of `jobs`. [`Self::commit`] publishes them.
     pub(crate) async fn record(
         &self,
         conn: &mut PgConnection,
@@ -136,11 +139,20 @@ impl Store {
         events::record(conn, self.inner.process, jobs, event).await
     }
 
-    /// Tells the subscribers of this process about committed events.
-    pub(crate) fn publish(&self, records: Vec<EventRecord>) {
+    /// Commits, and tells the subscribers of this process. When the caller goes away meanwhile, or the reply is lost, they hear
+    /// of it as soon as the outcome is known.
+    pub(crate) async fn commit(
+        &self,
+        tx: Transaction<'static, Postgres>,
+        records: Vec<EventRecord>,
+    ) -> Result<(), StoreError> {
+        let doubt = self.inner.doubts.about(&records);
+        tx.commit().await?;
+        doubt.dispel();
         for record in records {
             self.inner.feed.publish(Arc::new(record));
         }
+        Ok(())
     }
 }
 

@@ -3,7 +3,8 @@
 //! Batches are cut by tokens, not by texts: with a fixed number of texts every engine we measured became slower from 8 to 64 texts,
 //! because the intermediate results left the cache. Longest first, so that the last batches are the short ones and no core waits long.
 
-/// Tokens per batch. See the measurement in `models/examples/bench_embed.rs`.
+/// Tokens per batch. Sentences per second of CPU time, 512 sentences of 43 tokens, median of 3 runs on one core: 163 with 64 tokens,
+/// 178 with 128, 182 with 256, 179 with 512 and 1024, 170 with 2048. Smaller batches also stop sooner when cancelled.
 const TOKEN_BUDGET: usize = 256;
 
 /// Groups the indices of the texts, given their lengths in tokens. A text longer than the budget is a batch of its own.

@@ -40,26 +40,46 @@ impl Config {
     /// Reads and checks the file.
     pub(super) fn read(path: &Path) -> Result<Self, ModelError> {
         let text = std::fs::read(path).map_err(ModelError::io(path))?;
-        let config: Self = serde_json::from_slice(&text).map_err(|error| ModelError::damaged(path, error.to_string()))?;
-        config.check().map_err(|reason| ModelError::damaged(path, reason))?;
+        let config: Self = serde_json::from_slice(&text)
+            .map_err(|error| ModelError::damaged(path, error.to_string()))?;
+        config
+            .check()
+            .map_err(|reason| ModelError::damaged(path, reason))?;
         Ok(config)
     }
 
     fn check(&self) -> Result<(), String> {
         if self.hidden_act != "gelu" || self.position_embedding_type != "absolute" {
-            return Err(format!("activation {} with {} positions is not supported", self.hidden_act, self.position_embedding_type));
+            return Err(format!(
+                "activation {} with {} positions is not supported",
+                self.hidden_act, self.position_embedding_type
+            ));
         }
-        let sizes = [self.vocab_size, self.num_hidden_layers, self.max_position_embeddings, self.type_vocab_size];
+        let sizes = [
+            self.vocab_size,
+            self.num_hidden_layers,
+            self.max_position_embeddings,
+            self.type_vocab_size,
+        ];
         if sizes.contains(&0) || self.num_hidden_layers > MAX_LAYERS {
             return Err("a size is zero or absurd".to_owned());
         }
         for size in [self.hidden_size, self.intermediate_size] {
             if size == 0 || size > MAX_HIDDEN || !size.is_multiple_of(WIDTH) {
-                return Err(format!("a layer of {size} is not supported: not a multiple of {WIDTH} up to {MAX_HIDDEN}"));
+                return Err(format!(
+                    "a layer of {size} is not supported: not a multiple of {WIDTH} up to {MAX_HIDDEN}"
+                ));
             }
         }
-        if self.num_attention_heads == 0 || !self.hidden_size.is_multiple_of(self.num_attention_heads * HEAD_WIDTH) {
-            return Err(format!("{} heads do not divide {} into multiples of {HEAD_WIDTH}", self.num_attention_heads, self.hidden_size));
+        if self.num_attention_heads == 0
+            || !self
+                .hidden_size
+                .is_multiple_of(self.num_attention_heads * HEAD_WIDTH)
+        {
+            return Err(format!(
+                "{} heads do not divide {} into multiples of {HEAD_WIDTH}",
+                self.num_attention_heads, self.hidden_size
+            ));
         }
         Ok(())
     }
@@ -78,7 +98,9 @@ mod tests {
         "max_position_embeddings":512,"type_vocab_size":2,"layer_norm_eps":1e-12,"hidden_act":"gelu","model_type":"bert"}"#;
 
     fn check(text: &str) -> Result<(), String> {
-        serde_json::from_str::<Config>(text).map_err(|error| error.to_string())?.check()
+        serde_json::from_str::<Config>(text)
+            .map_err(|error| error.to_string())?
+            .check()
     }
 
     #[test]
@@ -90,7 +112,10 @@ mod tests {
     fn what_the_forward_pass_cannot_do_is_refused() {
         for (from, to) in [
             ("\"gelu\"", "\"relu\""),
-            ("\"bert\"", "\"bert\",\"position_embedding_type\":\"relative_key\""),
+            (
+                "\"bert\"",
+                "\"bert\",\"position_embedding_type\":\"relative_key\"",
+            ),
             (":384", ":400"),
             (":384", ":0"),
             (":1536", ":99999968"),
@@ -100,7 +125,10 @@ mod tests {
             (":6,", ":100000,"),
             ("30522", "0"),
         ] {
-            assert!(check(&MINILM.replacen(from, to, 1)).is_err(), "{from} -> {to}");
+            assert!(
+                check(&MINILM.replacen(from, to, 1)).is_err(),
+                "{from} -> {to}"
+            );
         }
     }
 }

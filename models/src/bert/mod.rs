@@ -1,7 +1,7 @@
 //! The sentence embedder: a BERT encoder, mean pooling, unit length.
 //!
-//! Texts are tokenised, sorted into batches of about equally many tokens ([`batch`]), and run through the network without padding
-//! ([`network`]). Batches are independent, so with enough of them each core works on its own; a lone text is spread over the cores
+//! Texts are tokenised, sorted into batches of about equally many tokens (`batch`), and run through the network without padding
+//! (`network`). Batches are independent, so with enough of them each core works on its own; a lone text is spread over the cores
 //! inside the kernels instead. A text has the same vector alone and in any batch, to the last bit.
 //!
 //! Text beyond the window of the model is not embedded; the caller splits what must be found.
@@ -41,20 +41,42 @@ impl BertEmbedder {
     /// `max_tokens` cuts longer texts; it counts the two tokens that BERT puts around every text.
     pub fn open(id: &str, dir: &Path, max_tokens: usize) -> Result<Self, ModelError> {
         let config = Config::read(&dir.join(CONFIG_FILE))?;
-        let tokenizer = Tokenizer::open(&dir.join(TOKENIZER_FILE), max_tokens.min(config.max_position_embeddings))?;
+        let tokenizer = Tokenizer::open(
+            &dir.join(TOKENIZER_FILE),
+            max_tokens.min(config.max_position_embeddings),
+        )?;
         let weights = dir.join(WEIGHTS_FILE);
         if tokenizer.vocabulary() > config.vocab_size {
-            return Err(ModelError::damaged(&weights, "has fewer embeddings than the tokenizer has tokens"));
+            return Err(ModelError::damaged(
+                &weights,
+                "has fewer embeddings than the tokenizer has tokens",
+            ));
         }
         let network = Network::load(&config, &mut SafeTensors::open(&weights)?)?;
-        Ok(Self { id: id.to_owned(), tokenizer, network })
+        Ok(Self {
+            id: id.to_owned(),
+            tokenizer,
+            network,
+        })
     }
 
     /// The vectors of the texts of one batch, in its order.
-    fn embed_batch(&self, batch: &[usize], tokens: &[Vec<u32>], cancel: &CancelFlag) -> Result<Vec<Vec<f32>>, ModelError> {
+    fn embed_batch(
+        &self,
+        batch: &[usize],
+        tokens: &[Vec<u32>],
+        cancel: &CancelFlag,
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
         cancel.check()?;
-        let sentences: Vec<&[u32]> = batch.iter().map(|&index| tokens[index].as_slice()).collect();
-        let states = self.network.forward(&sentences)?.flatten_all()?.to_vec1::<f32>()?;
+        let sentences: Vec<&[u32]> = batch
+            .iter()
+            .map(|&index| tokens[index].as_slice())
+            .collect();
+        let states = self
+            .network
+            .forward(&sentences)?
+            .flatten_all()?
+            .to_vec1::<f32>()?;
         let mut rest = states.as_slice();
         let vectors = sentences.iter().map(|sentence| {
             let (rows, behind) = rest.split_at(sentence.len() * self.network.hidden());
@@ -85,7 +107,11 @@ impl Embedder for BertEmbedder {
             batches.par_iter().map(run).collect::<Result<_, _>>()?
         };
         let mut vectors = vec![Vec::new(); texts.len()];
-        for (index, vector) in batches.into_iter().flatten().zip(done.into_iter().flatten()) {
+        for (index, vector) in batches
+            .into_iter()
+            .flatten()
+            .zip(done.into_iter().flatten())
+        {
             vectors[index] = vector;
         }
         Ok(vectors)
@@ -101,7 +127,9 @@ fn pool(rows: &[f32], width: usize) -> Vec<f32> {
     // The length of the sum gives the same direction as the length of the mean.
     let length = mean.iter().map(|x| x * x).sum::<f32>().sqrt();
     if length > 0.0 {
-        mean.iter_mut().for_each(|x| *x /= length);
+        for x in &mut mean {
+            *x /= length;
+        }
     }
     mean
 }

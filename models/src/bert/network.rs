@@ -41,11 +41,25 @@ struct Layer {
 impl Network {
     /// Reads and packs all weights.
     pub(super) fn load(config: &Config, file: &mut SafeTensors) -> Result<Self, ModelError> {
-        let prefix = if file.contains("bert.embeddings.word_embeddings.weight") { "bert." } else { "" };
-        let mut loader = Loader { file, config, prefix };
+        let prefix = if file.contains("bert.embeddings.word_embeddings.weight") {
+            "bert."
+        } else {
+            ""
+        };
+        let mut loader = Loader {
+            file,
+            config,
+            prefix,
+        };
         let embeddings = loader.embeddings()?;
-        let layers = (0..config.num_hidden_layers).map(|index| loader.layer(index)).collect::<Result<_, _>>()?;
-        Ok(Self { embeddings, layers, heads: config.num_attention_heads })
+        let layers = (0..config.num_hidden_layers)
+            .map(|index| loader.layer(index))
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            embeddings,
+            layers,
+            heads: config.num_attention_heads,
+        })
     }
 
     /// Width of the token states and of the vectors.
@@ -58,10 +72,19 @@ impl Network {
         let lengths: Vec<usize> = sentences.iter().map(|sentence| sentence.len()).collect();
         let mut x = self.embeddings.look_up(sentences)?;
         for layer in &self.layers {
-            let context = x.apply_op1_no_bwd(&layer.attend)?.apply_op1_no_bwd(&Attention { lengths: &lengths, heads: self.heads })?;
-            let mixed = context.apply_op1_no_bwd(&layer.mix)?.apply_op2_no_bwd(&x, &layer.mix_norm)?;
+            let context = x
+                .apply_op1_no_bwd(&layer.attend)?
+                .apply_op1_no_bwd(&Attention {
+                    lengths: &lengths,
+                    heads: self.heads,
+                })?;
+            let mixed = context
+                .apply_op1_no_bwd(&layer.mix)?
+                .apply_op2_no_bwd(&x, &layer.mix_norm)?;
             let wide = mixed.apply_op1_no_bwd(&layer.expand)?;
-            x = wide.apply_op1_no_bwd(&layer.contract)?.apply_op2_no_bwd(&mixed, &layer.contract_norm)?;
+            x = wide
+                .apply_op1_no_bwd(&layer.contract)?
+                .apply_op2_no_bwd(&mixed, &layer.contract_norm)?;
         }
         Ok(x)
     }
@@ -74,10 +97,19 @@ impl Embeddings {
         let mut x = Vec::with_capacity(rows * width);
         for sentence in sentences {
             for (&id, position) in sentence.iter().zip(self.positions.chunks_exact(width)) {
-                let Some(word) = self.words.get(id as usize * width..(id as usize + 1) * width) else {
-                    return Err(ModelError::Inference(format!("token {id} is not in the vocabulary")));
+                let Some(word) = self
+                    .words
+                    .get(id as usize * width..(id as usize + 1) * width)
+                else {
+                    return Err(ModelError::Inference(format!(
+                        "token {id} is not in the vocabulary"
+                    )));
                 };
-                x.extend(word.iter().zip(position).map(|(word, position)| word + position));
+                x.extend(
+                    word.iter()
+                        .zip(position)
+                        .map(|(word, position)| word + position),
+                );
             }
         }
         self.norm.normalise(&mut x);
@@ -95,25 +127,65 @@ struct Loader<'a> {
 
 impl Loader<'_> {
     fn embeddings(&mut self) -> Result<Embeddings, ModelError> {
-        let Config { vocab_size, hidden_size, max_position_embeddings, type_vocab_size, .. } = *self.config;
-        let words = self.read("embeddings.word_embeddings.weight", &[vocab_size, hidden_size])?;
-        let mut positions = self.read("embeddings.position_embeddings.weight", &[max_position_embeddings, hidden_size])?;
-        let segments = self.read("embeddings.token_type_embeddings.weight", &[type_vocab_size, hidden_size])?;
+        let Config {
+            vocab_size,
+            hidden_size,
+            max_position_embeddings,
+            type_vocab_size,
+            ..
+        } = *self.config;
+        let words = self.read(
+            "embeddings.word_embeddings.weight",
+            &[vocab_size, hidden_size],
+        )?;
+        let mut positions = self.read(
+            "embeddings.position_embeddings.weight",
+            &[max_position_embeddings, hidden_size],
+        )?;
+        let segments = self.read(
+            "embeddings.token_type_embeddings.weight",
+            &[type_vocab_size, hidden_size],
+        )?;
         for row in positions.chunks_exact_mut(hidden_size) {
-            row.iter_mut().zip(&segments).for_each(|(position, segment)| *position += segment);
+            row.iter_mut()
+                .zip(&segments)
+                .for_each(|(position, segment)| *position += segment);
         }
-        Ok(Embeddings { words, positions, norm: self.norm("embeddings")? })
+        Ok(Embeddings {
+            words,
+            positions,
+            norm: self.norm("embeddings")?,
+        })
     }
 
     fn layer(&mut self, index: usize) -> Result<Layer, ModelError> {
-        let Config { hidden_size: hidden, intermediate_size: wide, .. } = *self.config;
+        let Config {
+            hidden_size: hidden,
+            intermediate_size: wide,
+            ..
+        } = *self.config;
         let at = format!("encoder.layer.{index}");
         Ok(Layer {
             attend: self.attend(&format!("{at}.attention.self"))?,
-            mix: self.linear(&format!("{at}.attention.output.dense"), hidden, hidden, Activation::None)?,
+            mix: self.linear(
+                &format!("{at}.attention.output.dense"),
+                hidden,
+                hidden,
+                Activation::None,
+            )?,
             mix_norm: self.norm(&format!("{at}.attention.output"))?,
-            expand: self.linear(&format!("{at}.intermediate.dense"), hidden, wide, Activation::Gelu)?,
-            contract: self.linear(&format!("{at}.output.dense"), wide, hidden, Activation::None)?,
+            expand: self.linear(
+                &format!("{at}.intermediate.dense"),
+                hidden,
+                wide,
+                Activation::Gelu,
+            )?,
+            contract: self.linear(
+                &format!("{at}.output.dense"),
+                wide,
+                hidden,
+                Activation::None,
+            )?,
             contract_norm: self.norm(&format!("{at}.output"))?,
         })
     }
@@ -126,14 +198,26 @@ impl Loader<'_> {
             bias.extend(self.read(&format!("{at}.{part}.bias"), &[hidden])?);
         }
         let scale = 1.0 / (self.config.head_size() as f32).sqrt();
-        weight[..hidden * hidden].iter_mut().for_each(|x| *x *= scale);
+        weight[..hidden * hidden]
+            .iter_mut()
+            .for_each(|x| *x *= scale);
         bias[..hidden].iter_mut().for_each(|x| *x *= scale);
         Ok(Linear::new(&weight, bias, Activation::None))
     }
 
-    fn linear(&mut self, at: &str, inputs: usize, outputs: usize, activation: Activation) -> Result<Linear, ModelError> {
+    fn linear(
+        &mut self,
+        at: &str,
+        inputs: usize,
+        outputs: usize,
+        activation: Activation,
+    ) -> Result<Linear, ModelError> {
         let weight = self.read(&format!("{at}.weight"), &[outputs, inputs])?;
-        Ok(Linear::new(&weight, self.read(&format!("{at}.bias"), &[outputs])?, activation))
+        Ok(Linear::new(
+            &weight,
+            self.read(&format!("{at}.bias"), &[outputs])?,
+            activation,
+        ))
     }
 
     fn norm(&mut self, at: &str) -> Result<AddNorm, ModelError> {

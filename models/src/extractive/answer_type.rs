@@ -41,7 +41,8 @@ const MONEY: &str = "cost costs price pay paid fee fees salary rent budget worth
     cuesta precio costo";
 
 /// Words that name what `what` asks for.
-const PLACES: &str = "city country town place address state location stadt land ville pays ciudad pais";
+const PLACES: &str =
+    "city country town place address state location stadt land ville pays ciudad pais";
 const DATES: &str = "year date day month time jahr datum tag annee jour ano fecha deadline";
 const NUMBERS: &str = "percentage percent number size length height width weight temperature amount distance speed \
     capacity age limit maximum minimum population area rate depth duration pressure power voltage";
@@ -99,7 +100,9 @@ fn address(prompt: &Prompt) -> Option<AnswerType> {
     if prompt.has("website|web site|url|homepage|web address") {
         return Some(AnswerType::Url);
     }
-    prompt.has_word("phone telephone telefonnummer fax telefono").then_some(AnswerType::Phone)
+    prompt
+        .has_word("phone telephone telefonnummer fax telefono")
+        .then_some(AnswerType::Phone)
 }
 
 fn of_what(prompt: &Prompt, next: &str, money: bool) -> Option<AnswerType> {
@@ -115,7 +118,9 @@ fn of_what(prompt: &Prompt, next: &str, money: bool) -> Option<AnswerType> {
     if holds(PLACES, next) || prompt.has("address") {
         return Some(AnswerType::Place);
     }
-    prompt.has_word("person author").then_some(AnswerType::Person)
+    prompt
+        .has_word("person author")
+        .then_some(AnswerType::Person)
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! How near sentences are to the centre of their document.
 //!
-//! Comparing each sentence with the average of all is linear where TextRank compares all pairs, and picks nearly
+//! Comparing each sentence with the average of all is linear where `TextRank` compares all pairs, and picks nearly
 //! the same sentences.
 
 use super::corpus::Corpus;

@@ -30,7 +30,12 @@ pub(super) struct Span {
 }
 
 /// The sentence with its context, in document order, with `neighbours`, without what is `shown` already.
-pub(super) fn with_context(corpus: &Corpus<'_>, at: usize, neighbours: &[usize], shown: &[usize]) -> Vec<Span> {
+pub(super) fn with_context(
+    corpus: &Corpus<'_>,
+    at: usize,
+    neighbours: &[usize],
+    shown: &[usize],
+) -> Vec<Span> {
     let mut wanted = vec![at];
     wanted.extend(neighbours);
     wanted.extend(before(corpus, at));
@@ -84,8 +89,20 @@ fn before(corpus: &Corpus<'_>, at: usize) -> Option<usize> {
         Shape::Prose => (text.starts_with(char::is_lowercase)
             && is_unfinished(corpus.text(previous)))
         .then_some(previous),
-        _ => None,
+        // `means a work of parts` and `Members of this group` say nothing without their heading.
+        Shape::Heading => {
+            (text.starts_with(char::is_lowercase) || points_at_heading(text)).then_some(previous)
+        }
+        Shape::Contents | Shape::Row => None,
     }
+}
+
+/// Whether `this` or a pronoun stands among the first words.
+fn points_at_heading(text: &str) -> bool {
+    const FIRST_WORDS: usize = 5;
+    let mut words = text.split_whitespace().take(FIRST_WORDS);
+    points_back(text)
+        || words.any(|word| holds("this these diese dieser dieses ce cette este esta", word))
 }
 
 /// The line ending in a colon that opens the list of which this sentence is an item.

@@ -114,6 +114,9 @@ impl<'a> Corpus<'a> {
             .map(|piece| piece.start + base..piece.end + base)
         {
             let text = unwrap_lines(&passage.text[range.clone()]);
+            if !text.contains(char::is_alphanumeric) {
+                continue;
+            }
             let shape = shape(&text, passage.kind);
             let at = self.sentences.len();
             let terms = self.count(&text);
@@ -149,9 +152,8 @@ fn shape(text: &str, kind: PassageKind) -> Shape {
     match kind {
         PassageKind::TableRow => Shape::Row,
         _ if is_contents_line(text) => Shape::Contents,
-        PassageKind::Heading if text.ends_with('?') => Shape::Question,
+        _ if text.ends_with('?') => Shape::Question,
         PassageKind::Heading => Shape::Heading,
-        PassageKind::Prose if text.ends_with('?') => Shape::Question,
         PassageKind::Prose if is_inline_heading(text) => Shape::Heading,
         PassageKind::Prose => Shape::Prose,
     }
@@ -162,7 +164,9 @@ fn is_inline_heading(text: &str) -> bool {
     const MAX_WORDS: usize = 10;
     let mut words = text.split_whitespace();
     let number = words.next().and_then(|word| word.strip_suffix('.'));
-    let numbered = number.is_some_and(|number| number.chars().all(|c| c.is_ascii_digit() || c == '.') && !number.is_empty());
+    let numbered = number.is_some_and(|number| {
+        number.chars().all(|c| c.is_ascii_digit() || c == '.') && !number.is_empty()
+    });
     let mut long = words.filter(|word| word.chars().count() > 3).peekable();
     let titled = long.peek().is_some() && long.all(|word| word.starts_with(char::is_uppercase));
     numbered && titled && text.split_whitespace().count() <= MAX_WORDS

@@ -11,7 +11,8 @@ use super::wordlist::holds;
 /// Places quoted for a word.
 const MAX_QUOTED: usize = 3;
 /// Words with which a prompt asks for a count.
-const COUNT_WORDS: &str = "times often appear appears appeared occur occurs mentioned word term oft fois veces many";
+const COUNT_WORDS: &str =
+    "times often appear appears appeared occur occurs mentioned word term oft fois veces many";
 
 /// Counts a word in all its inflections, sentence by sentence.
 pub(super) fn occurrences(corpus: &Corpus<'_>, prompt: &Prompt, reply: &mut Reply<'_>) {

@@ -18,7 +18,8 @@ const NUMBER_WORDS: &str = "one two three four five six seven eight nine ten ele
     fifty sixty hundred thousand million billion dozen half twice once zwei drei vier funf \
     sechs sieben acht neun zehn hundert tausend deux trois quatre cinq sept huit neuf dix cent \
     mille dos tres cuatro cinco seis siete ocho nueve diez cien mil";
-const CURRENCIES: &str = "usd eur gbp chf dollar dollars euro euros pound pounds cents francs yen jpy";
+const CURRENCIES: &str =
+    "usd eur gbp chf dollar dollars euro euros pound pounds cents francs yen jpy";
 
 /// The words of a text without the punctuation around them.
 fn bare_words(text: &str) -> impl Iterator<Item = &str> {
@@ -101,7 +102,8 @@ pub(super) fn has_money(text: &str) -> bool {
 
 /// Two capitalised words in a row, or one after a title.
 pub(super) fn has_person(text: &str) -> bool {
-    const TITLES: &str = "mr mrs ms dr prof sir lady herr frau madame monsieur senor senora president";
+    const TITLES: &str =
+        "mr mrs ms dr prof sir lady herr frau madame monsieur senor senora president";
     let mut before = "";
     for word in text.split_whitespace() {
         let clean = word.trim_matches(|c: char| !c.is_alphanumeric());
@@ -142,13 +144,11 @@ fn is_capitalised(word: &str) -> bool {
 
 /// A capitalised word after a preposition of place.
 pub(super) fn has_place(text: &str) -> bool {
-    const BEFORE: &str = "in at from near to of on under beside between outside bei aus nach a en de";
+    const BEFORE: &str =
+        "in at from near to of on under beside between outside bei aus nach a en de";
     let mut before = String::new();
     for word in bare_words(text) {
-        if holds(BEFORE, &before)
-            && word.starts_with(char::is_uppercase)
-            && !is_month(word)
-        {
+        if holds(BEFORE, &before) && word.starts_with(char::is_uppercase) && !is_month(word) {
             return true;
         }
         // The article between a preposition and a name does not count.
@@ -190,4 +190,3 @@ pub(super) fn has_phone(text: &str) -> bool {
     }
     false
 }
-

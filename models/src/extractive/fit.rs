@@ -6,7 +6,7 @@
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::answer_type::AnswerType;
-use super::corpus::Corpus;
+use super::corpus::{Corpus, Shape};
 use super::display::unwrap_lines;
 use super::prompt::Prompt;
 use super::query::{Concept, Query};
@@ -35,8 +35,33 @@ pub(super) fn bonus(corpus: &Corpus<'_>, query: &Query, at: usize) -> f32 {
         Some(_) => KIND,
         None => 0.0,
     };
-    let definition = if query.wants_definition && defines(corpus, query, text) { DEFINITION } else { 0.0 };
-    kind + definition
+    kind + definition(corpus, query, at)
+}
+
+fn definition(corpus: &Corpus<'_>, query: &Query, at: usize) -> f32 {
+    let prose = corpus.sentences[at].shape == Shape::Prose;
+    if !query.wants_definition || !prose {
+        return 0.0;
+    }
+    if defines(corpus, query, corpus.text(at)) || explains_heading(corpus, query, at) {
+        DEFINITION
+    } else {
+        0.0
+    }
+}
+
+/// The first sentence below a heading that is nothing but the subject, as in a glossary.
+fn explains_heading(corpus: &Corpus<'_>, query: &Query, at: usize) -> bool {
+    let Some(heading) = at
+        .checked_sub(1)
+        .filter(|before| corpus.sentences[*before].shape == Shape::Heading)
+    else {
+        return false;
+    };
+    let terms = &corpus.sentences[heading].terms;
+    let named = |concept: &Concept| terms.iter().any(|term| concept.is_named_by(*term));
+    // One more stem may be the number of the section.
+    terms.len() <= query.concepts.len() + 1 && query.concepts.iter().all(named)
 }
 
 /// Whether a bonus alone makes a sentence an answer.
@@ -47,30 +72,51 @@ pub(super) fn is_address(bonus: f32) -> bool {
 /// `What is X?`, `Who is X?`, `What does X mean?`, `Define X`.
 pub(super) fn wants_definition(prompt: &Prompt, subject_words: usize) -> bool {
     let words: Vec<&str> = prompt.words().iter().map(String::as_str).collect();
-    let form = match words.as_slice() {
-        ["what" | "who" | "was" | "wer" | "que" | "qui", "is" | "are" | "ist" | "sind" | "est" | "es" | "sont" | "son", ..] => true,
-        ["what", "does" | "do", .., "mean"] | ["was", "bedeutet", ..] => true,
-        ["define" | "definition" | "what's", ..] => true,
-        _ => false,
-    };
+    let form = matches!(
+        words.as_slice(),
+        [
+            "what" | "who" | "was" | "wer" | "que" | "qui",
+            "is" | "are" | "ist" | "sind" | "est" | "es" | "sont" | "son",
+            ..,
+        ] | ["what", "does" | "do", .., "mean"]
+            | ["was", "bedeutet", ..]
+            | ["define" | "definition" | "what's", ..]
+    );
     form && (1..=MAX_DEFINED).contains(&subject_words)
 }
 
 fn defines(corpus: &Corpus<'_>, query: &Query, text: &str) -> bool {
     let text = unwrap_lines(text);
     let is_subject = |word: &str| {
-        corpus.lexicon.find(word).is_some_and(|term| query.concepts.iter().any(|concept: &Concept| concept.is_named_by(term)))
+        corpus.lexicon.find(word).is_some_and(|term| {
+            query
+                .concepts
+                .iter()
+                .any(|concept: &Concept| concept.is_named_by(term))
+        })
     };
     let words: Vec<(usize, &str)> = text.unicode_word_indices().collect();
-    let Some(first) = words.iter().position(|(_, word)| is_subject(word)) else { return false };
-    let count = words[first..].iter().take_while(|(_, word)| is_subject(word)).count();
+    let Some(first) = words.iter().position(|(_, word)| is_subject(word)) else {
+        return false;
+    };
+    let count = words[first..]
+        .iter()
+        .take_while(|(_, word)| is_subject(word))
+        .count();
     if count < query.concepts.len() {
         return false;
     }
-    let (start, end) = (words[first].0, words[first + count - 1].0 + words[first + count - 1].1.len());
-    let quote = |c: Option<char>| c.is_some_and(|c| matches!(c, '"' | '“' | '”' | '„' | '«' | '»' | '‘' | '’' | '\''));
+    let (start, end) = (
+        words[first].0,
+        words[first + count - 1].0 + words[first + count - 1].1.len(),
+    );
+    let quote = |c: Option<char>| {
+        c.is_some_and(|c| matches!(c, '"' | '“' | '”' | '„' | '«' | '»' | '‘' | '’' | '\''))
+    };
     let quoted = quote(text[..start].chars().next_back()) && quote(text[end..].chars().next());
-    let verb = words.get(first + count).is_some_and(|(_, word)| holds(DEFINES, &word.to_lowercase()));
+    let verb = words
+        .get(first + count)
+        .is_some_and(|(_, word)| holds(DEFINES, &word.to_lowercase()));
     quoted || verb && first <= MAX_WORDS_BEFORE
 }
 
@@ -84,15 +130,25 @@ mod tests {
         let passages = passages_from_page(1, page);
         let corpus = Corpus::build(&passages, &CancelFlag::default()).unwrap();
         let query = Query::new(prompt, &Prompt::new(prompt), &corpus);
-        (0..corpus.sentences.len()).map(|at| bonus(&corpus, &query, at) > 0.0).collect()
+        (0..corpus.sentences.len())
+            .map(|at| bonus(&corpus, &query, at) > 0.0)
+            .collect()
     }
 
     #[test]
     fn definitions_are_told_from_mentions() {
         let page = "We like cargo. Cargo is a build tool. The cargo command is fast. A “cargo” means more. Use cargo for it.";
-        assert_eq!(bonuses(page, "What is Cargo?"), [false, true, false, true, false]);
+        assert_eq!(
+            bonuses(page, "What is Cargo?"),
+            [false, true, false, true, false]
+        );
         assert_eq!(bonuses(page, "How does Cargo work?"), [false; 5]);
         let lease = "Made between Corvin Ltd (the \"Landlord\") and Ms Raman. The landlord pays.";
         assert_eq!(bonuses(lease, "Who is the landlord?"), [true, false]);
+        let glossary = "1.7. \"Larger Work\"\n\nmeans a work of parts. It is large.\n\nLARGER PARTS\n\nThese are parts.";
+        assert_eq!(
+            bonuses(glossary, "What is a larger work?"),
+            [false, true, false, false, false]
+        );
     }
 }

@@ -9,7 +9,7 @@ use super::intent::Length;
 use super::mmr::pick;
 use super::prompt::{Prompt, number};
 use super::query::{Query, subject_words};
-use super::question::{likeness, show};
+use super::question::{Item, likeness, show};
 use super::rank::{Hit, Ranking};
 use super::reply::Reply;
 use super::wordlist::{holds, starts_like};
@@ -18,6 +18,10 @@ use super::wordlist::{holds, starts_like};
 const MIN_COVERAGE: f32 = 0.6;
 /// A sentence belongs to the summary when it reaches this share of the best score.
 const NEAR_BEST: f32 = 0.5;
+/// A sentence this near in meaning speaks of a subject without its words.
+const NEAR_COSINE: f32 = 0.4;
+/// Prepositions before a subject.
+const ABOUT: &str = "about regarding concerning uber sur sobre";
 const USUAL_SENTENCES: usize = 5;
 const SHORT_SENTENCES: usize = 3;
 const LONG_SENTENCES: usize = 10;
@@ -40,25 +44,51 @@ const DOCUMENTS: &str = "agreement article bericht book booklet brochure chapter
     transcript vertrag artikel buch brief livre articulo libro carta lettre bild content \
     everything all csv";
 
-/// The subject of a prompt for a summary; none when the whole document is meant.
-pub(super) fn focus(corpus: &Corpus<'_>, prompt: &Prompt) -> Option<Query> {
+/// What a prompt for a summary wants summarised.
+pub(super) enum Focus {
+    /// The whole document.
+    Whole,
+    /// What it says about a subject of which it speaks.
+    Known(Query),
+    /// What it says about a subject whose words it does not use.
+    Unknown(Query),
+}
+
+/// Reads the subject of a prompt for a summary.
+pub(super) fn focus(corpus: &Corpus<'_>, prompt: &Prompt) -> Focus {
     let is_subject = |word: &&str| {
-        !starts_like(WISHES, word)
-            && !holds(DOCUMENTS, word)
-            && number(word).is_none()
+        !starts_like(WISHES, word) && !holds(DOCUMENTS, word) && number(word).is_none()
     };
     let words: Vec<&str> = subject_words(prompt, &corpus.lexicon)
         .into_iter()
         .filter(is_subject)
         .collect();
     if words.is_empty() {
-        return None;
+        return Focus::Whole;
     }
     let query = Query::of_words(&words.join(" "), &words, corpus);
-    let known = bm25::score(corpus, &query)
+    if bm25::score(corpus, &query)
         .iter()
-        .any(|lexical| lexical.coverage >= MIN_COVERAGE);
-    known.then_some(query)
+        .any(|lexical| lexical.coverage >= MIN_COVERAGE)
+    {
+        return Focus::Known(query);
+    }
+    // `Summarise it for my boss` has words left over too; only `about` makes them a subject.
+    let about = ABOUT.split(' ').find_map(|word| prompt.find(word));
+    match about.and_then(|at| prompt.words().get(at + 1..)) {
+        Some(behind) if behind.iter().any(|word| words.contains(&word.as_str())) => {
+            Focus::Unknown(query)
+        }
+        _ => Focus::Whole,
+    }
+}
+
+/// Whether a ranking has anything near a subject whose words the document does not use.
+pub(super) fn is_near(ranking: &Ranking) -> bool {
+    ranking
+        .hits
+        .iter()
+        .any(|hit| hit.cosine.is_some_and(|cosine| cosine >= NEAR_COSINE))
 }
 
 /// Writes the best sentences about the subject, in document order.
@@ -90,7 +120,16 @@ pub(super) fn answer(
     for hit in hits {
         if !shown.contains(&hit.sentence) {
             reply.paragraph();
-            show(corpus, &hit, &[], "", &mut shown, reply);
+            show(
+                corpus,
+                &Item {
+                    hit: &hit,
+                    neighbours: &[],
+                    lead: "",
+                },
+                &mut shown,
+                reply,
+            );
         }
     }
 }

@@ -71,47 +71,46 @@ impl Intent {
 }
 
 /// Words with which a prompt asks something about a fact, so that `summary` in it is only a subject.
-const FACT_WORDS: &str = "who when where why which does did is are was wer wann wo quand cuando quien donde";
+const FACT_WORDS: &str =
+    "who when where why which does did is are was wer wann wo quand cuando quien donde";
 
 fn is_summary(prompt: &Prompt) -> bool {
     const VERBS: &str = "summaris summariz zusammenfass zusammengefasst condense recap tldr";
     const PHRASES: &str = "tl dr|main points|main point|key points|key point|key takeaways|takeaways|main ideas|\
-        main idea|key findings|the gist|in a nutshell|worum geht es|worum geht's|wovon handelt|\
-        de quoi parle|de quoi s'agit|de que trata|de que habla|faites un resume|fais un resume|\
-        sum up|explain this|explain the document|explain it|describe this|describe the document|\
-        describe it|what is this|what am i looking at|what is in this|what's in this|whats this|\
-        what does this document say|what does it say|read this";
+        main idea|key findings|the gist|in a nutshell|sum up|worum geht es|worum geht's|wovon handelt|\
+        de quoi parle|de quoi s'agit|de que trata|de que habla|faites un resume|fais un resume";
     const NOUNS: &str = "summary overview synopsis outline resumen uberblick abstract sommaire";
-    if prompt.has_word_like(VERBS) || prompt.has(PHRASES) && !names_more(prompt) || is_about(prompt)
-    {
+    if is_vague(prompt) || is_about(prompt) || prompt.has(PHRASES) {
+        return true;
+    }
+    if prompt.has_word_like(VERBS) && !holds("who when where why did", prompt.first()) {
         return true;
     }
     if holds(FACT_WORDS, prompt.first()) {
         return false;
     }
-    let resume =
-        prompt.first().starts_with("resum") || prompt.has("un resume|le resume|en resume");
+    let resume = prompt.first().starts_with("resum") || prompt.has("un resume|le resume|en resume");
     let fasse = prompt.has_word_like("fass") && prompt.has("zusammen");
     resume || fasse || prompt.has_word(NOUNS) && !asks_inside(prompt)
 }
 
-/// `What is this clause for?` starts like `What is this?` but names a subject.
-fn names_more(prompt: &Prompt) -> bool {
-    const THING: &str = "this document text file pdf it paper article report the image picture page say me \
-        please what is does in am i looking at explain describe about s read to table data of \
-        are give and main point points key takeaways ideas idea findings gist list top photo \
-        scan csv spreadsheet dataset whats a nutshell three five 3 5 as bullet";
-    let starts_vague = prompt.has("what is this|explain this|describe this|what does it say|read this|explain it|describe it");
-    starts_vague
-        && prompt
-            .words()
-            .iter()
-            .any(|word| !holds(THING, word))
+/// `What is this?`, `Describe the table`: nothing but a wish to know what there is. `What is this clause for?` names
+/// more.
+fn is_vague(prompt: &Prompt) -> bool {
+    const LEADS: &str = "what what's whats explain describe read show tell";
+    const THINGS: &str = "what what's whats this document text file pdf it paper article report the image picture page \
+        say says me to us please is does do in am i looking at explain describe about read table data of are a photo \
+        scan csv spreadsheet dataset here there show tell contents content can you see know";
+    holds(LEADS, prompt.first())
+        && prompt.words().len() > 1
+        && prompt.words().iter().all(|word| holds(THINGS, word))
+        || holds("explain describe", prompt.first()) && prompt.words().len() == 1
 }
 
 /// `What is this document about?`
 fn is_about(prompt: &Prompt) -> bool {
-    const SUBJECTS: &str = "this it document text file pdf paper article report book page letter contract story";
+    const SUBJECTS: &str =
+        "this it document text file pdf paper article report book page letter contract story";
     let words = prompt.words();
     let last_two = &words[words.len().saturating_sub(2)..];
     match last_two {
@@ -127,11 +126,13 @@ fn asks_inside(prompt: &Prompt) -> bool {
 }
 
 fn length(prompt: &Prompt) -> Length {
-    const SENTENCES: &str = "sentence satz satze phrase frase oracion bullet point line takeaway punkt";
+    const SENTENCES: &str =
+        "sentence satz satze phrase frase oracion bullet point line takeaway punkt";
     if let Some(count) = prompt.count_of(SENTENCES).filter(|count| *count > 0) {
         return Length::Sentences(count.min(MAX_SUMMARY_SENTENCES));
     }
-    if prompt.has_word_like("brief short kurz court breve concise quick tldr") || prompt.has("tl dr")
+    if prompt.has_word_like("brief short kurz court breve concise quick tldr")
+        || prompt.has("tl dr")
     {
         return Length::Short;
     }
@@ -165,9 +166,9 @@ fn keywords(prompt: &Prompt) -> Option<usize> {
         hashtags";
     const PHRASES: &str = "key words|key terms|main topics|list topics|list the topics|mots cles|palabras clave|\
         tags for";
-    const COUNTED: &str = "keyword key schlagw stichw schlussel topic main mots palabras tags hashtag";
-    if holds(FACT_WORDS, prompt.first()) || !(prompt.has_word_like(WORDS) || prompt.has(PHRASES))
-    {
+    const COUNTED: &str =
+        "keyword key schlagw stichw schlussel topic main mots palabras tags hashtag";
+    if holds(FACT_WORDS, prompt.first()) || !(prompt.has_word_like(WORDS) || prompt.has(PHRASES)) {
         return None;
     }
     let count = prompt
@@ -184,7 +185,8 @@ fn is_occurrences(prompt: &Prompt) -> bool {
 }
 
 fn is_list(prompt: &Prompt) -> bool {
-    const LEADS: &str = "list enumerate extract liste lister enumera enumere lista nenne auflisten enumerez";
+    const LEADS: &str =
+        "list enumerate extract liste lister enumera enumere lista nenne auflisten enumerez";
     const PHRASES: &str = "list all|list the|find all|find every|show all|show every|give all|name all|show me all|\
         give me all|what are all|all of the|make a list|zahle auf|alle auf|toutes les|tous les|\
         todos los|todas las";

@@ -9,6 +9,7 @@ use std::ops::Range;
 use unicode_segmentation::UnicodeSegmentation;
 
 use super::corpus::{Corpus, Shape};
+use super::evidence::has_number;
 use super::fold::fold;
 use super::reply::Reply;
 use super::wordlist::holds;
@@ -19,11 +20,16 @@ const MAX_WORDS: usize = 3;
 const MIN_PHRASE_COUNT: u32 = 2;
 /// What each further word of a phrase adds to its worth.
 const PHRASE_BONUS: f32 = 0.9;
+/// What a word counts that ends like an English verb or adverb.
+const VERB_SHARE: f32 = 0.5;
 /// A word inside a chosen phrase stays only when it occurs this many times as often.
 const FREE_RATIO: f32 = 2.0;
 
 /// Frequent in any text and telling of none.
-const DULL: &str = "new first second one two three used using use made make case cases many much well good day \
+const DULL: &str = "\
+    month months day days week weeks hour hours minute minutes metre metres meter meters jahr jahre jahres monat \
+    monate end ends start starts pay pays carry carries work works worked open opened cover covered planning \
+    new first second one two three used using use made make case cases many much well good day \
     year years time times way ways number part parts set see note example following include \
     includes including provided based given different small large high low long available \
     possible since often usually always never still even later today another whether shall must \
@@ -31,8 +37,10 @@ const DULL: &str = "new first second one two three used using use made make case
 
 struct Phrase {
     count: u32,
-    /// Passage and byte range of its first appearance.
+    /// Passage and byte range of its first appearance, the first outside a heading in capitals if there is one.
     first: (usize, Range<usize>),
+    /// Whether that appearance is in capitals.
+    in_capitals: bool,
     /// Passage of its latest appearance, to count its spread.
     last_passage: usize,
     spread: u32,
@@ -85,7 +93,10 @@ fn runs(corpus: &Corpus<'_>, at: usize) -> Vec<Vec<Range<usize>>> {
         let useful =
             word.chars().count() > 2 && word.chars().all(|c| c.is_alphabetic() || c == '\'');
         let folded = fold(word);
-        let dull = corpus.lexicon.is_stopword(word) || holds(DULL, &folded);
+        let dull = corpus.lexicon.is_stopword(word) || holds(DULL, &folded) || has_number(word);
+        // German writes its nouns, and little else, with a capital.
+        let useful =
+            useful && (!corpus.lexicon.has_noun_capitals() || word.starts_with(char::is_uppercase));
         if apart || !useful || dull {
             out.push(Vec::new());
         }
@@ -105,34 +116,43 @@ fn add_run(
 ) {
     let text = corpus.text(at);
     let sentence = &corpus.sentences[at];
-    for words in 1..=MAX_WORDS.min(run.len()) {
-        for part in run.windows(words) {
-            let key = part
-                .iter()
-                .map(|range| corpus.lexicon.stem(&text[range.clone()]))
-                .collect::<Vec<_>>()
-                .join(" ");
-            let range =
-                sentence.range.start + part[0].start..sentence.range.start + part[words - 1].end;
-            let new = || Phrase {
-                count: 0,
-                first: (sentence.passage, range),
-                last_passage: usize::MAX,
-                spread: 0,
-                words,
-            };
-            let phrase = phrases.entry(key).or_insert_with(new);
-            phrase.count += 1;
-            phrase.spread += u32::from(phrase.last_passage != sentence.passage);
-            phrase.last_passage = sentence.passage;
+    for part in (1..=MAX_WORDS.min(run.len())).flat_map(|words| run.windows(words)) {
+        let (start, end) = (part[0].start, part[part.len() - 1].end);
+        let stems: Vec<String> = part
+            .iter()
+            .map(|range| corpus.lexicon.stem(&text[range.clone()]))
+            .collect();
+        let place = (
+            sentence.passage,
+            sentence.range.start + start..sentence.range.start + end,
+        );
+        let capitals = !text[start..end].contains(char::is_lowercase);
+        let phrase = phrases.entry(stems.join(" ")).or_insert_with(|| Phrase {
+            count: 0,
+            first: place.clone(),
+            in_capitals: capitals,
+            last_passage: usize::MAX,
+            spread: 0,
+            words: part.len(),
+        });
+        if phrase.in_capitals && !capitals {
+            (phrase.first, phrase.in_capitals) = (place, false);
         }
+        phrase.count += 1;
+        phrase.spread += u32::from(phrase.last_passage != sentence.passage);
+        phrase.last_passage = sentence.passage;
     }
 }
 
 fn choose(phrases: &HashMap<String, Phrase>, count: usize) -> Vec<&str> {
-    let worth = |phrase: &Phrase| {
+    let worth = |key: &str, phrase: &Phrase| {
         let longer = 1.0 + PHRASE_BONUS * (phrase.words - 1) as f32;
-        phrase.count as f32 * longer * (1.0 + (phrase.spread as f32).ln())
+        let verb = phrase.words == 1
+            && ["ed", "ing", "ly"]
+                .iter()
+                .any(|ending| key.ends_with(ending));
+        let share = if verb { VERB_SHARE } else { 1.0 };
+        share * phrase.count as f32 * longer * (1.0 + (phrase.spread as f32).ln())
     };
     let mut ranked: Vec<(&str, &Phrase)> = phrases
         .iter()
@@ -140,8 +160,8 @@ fn choose(phrases: &HashMap<String, Phrase>, count: usize) -> Vec<&str> {
         .map(|(key, p)| (key.as_str(), p))
         .collect();
     ranked.sort_by(|(a_key, a), (b_key, b)| {
-        worth(b)
-            .total_cmp(&worth(a))
+        worth(b_key, b)
+            .total_cmp(&worth(a_key, a))
             .then(a.first.0.cmp(&b.first.0))
             .then(a_key.cmp(b_key))
     });
@@ -178,7 +198,8 @@ mod tests {
 
     #[test]
     fn what_returns_is_a_keyword_and_what_is_common_is_not() {
-        let page = "The toll bridge spans the river.\n\nThe toll bridge was rebuilt and the toll bridge is new.\n\nA ferry crosses the river.";
+        let page = "The toll bridge spans the river.\n\n\
+            The toll bridge was rebuilt and the toll bridge is new.\n\nA ferry crosses the river.";
         let passages = passages_from_page(1, page);
         let corpus = Corpus::build(&passages, &CancelFlag::default()).unwrap();
         let phrases = collect(&corpus);

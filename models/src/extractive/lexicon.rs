@@ -89,8 +89,17 @@ impl Lexicon {
                 && other.len() < stem.len()
                 && stem.ends_with(other.as_str())
         };
-        let longest = self.stems.iter().filter(closes).max_by_key(|other| other.len())?;
+        let longest = self
+            .stems
+            .iter()
+            .filter(closes)
+            .max_by_key(|other| other.len())?;
         self.by_stem.get(longest).copied()
+    }
+
+    /// Whether the language writes its nouns with a capital.
+    pub(super) fn has_noun_capitals(&self) -> bool {
+        self.language == Language::German
     }
 
     /// Whether the document uses exactly this word.
@@ -144,21 +153,21 @@ fn fold_word(word: &str) -> String {
 }
 
 /// Equal but for one letter changed, left out, added, or two neighbours swapped.
-fn is_one_edit_away(a: &[char], b: &[char]) -> bool {
-    if a.len().abs_diff(b.len()) > 1 {
+fn is_one_edit_away(left: &[char], right: &[char]) -> bool {
+    if left.len().abs_diff(right.len()) > 1 {
         return false;
     }
-    let head = a.iter().zip(b).take_while(|(x, y)| x == y).count();
-    let tail = a[head..]
+    let head = left.iter().zip(right).take_while(|(x, y)| x == y).count();
+    let (left, right) = (&left[head..], &right[head..]);
+    let tail = left
         .iter()
         .rev()
-        .zip(b[head..].iter().rev())
+        .zip(right.iter().rev())
         .take_while(|(x, y)| x == y)
         .count();
-    let (left_a, left_b) = (&a[head..a.len() - tail], &b[head..b.len() - tail]);
-    match (left_a, left_b) {
-        ([], [] | [_]) | ([_], [] | [_]) => true,
-        ([x, y], [v, w]) => x == w && y == v,
+    match (&left[..left.len() - tail], &right[..right.len() - tail]) {
+        ([] | [_], [] | [_]) => true,
+        ([first, second], [third, fourth]) => first == fourth && second == third,
         _ => false,
     }
 }

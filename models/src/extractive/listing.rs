@@ -2,13 +2,15 @@
 //!
 //! A list wants all of them in the order of the document, so ranking only decides what is in, not where it stands.
 
+use super::corpus::{Corpus, Shape};
 use super::evidence::{has_date, has_money, has_person, has_phone, is_email, is_url};
-use super::corpus::{Corpus, Sentence, Shape};
+use super::lexicon::TermId;
 use super::prompt::Prompt;
-use super::query::Query;
-use super::question::{NOT_ANSWERED, show};
+use super::query::subject_words;
+use super::question::{Item, NOT_ANSWERED, show};
 use super::rank::{Hit, Ranking};
 use super::reply::Reply;
+use super::wordlist::holds;
 
 /// Items shown for a subject.
 const MAX_FITTING: usize = 12;
@@ -17,7 +19,7 @@ const MAX_ENTITIES: usize = 50;
 /// A sentence belongs to the list when it reaches this share of the best score ...
 const NEAR_BEST: f32 = 0.6;
 /// ... and holds this share of the subject's words, or is this near in meaning.
-const MIN_COVERAGE: f32 = 0.5;
+const MIN_COVERAGE: f32 = 0.3;
 const MIN_COSINE: f32 = 0.4;
 
 /// A kind of thing that can be recognised by its look.
@@ -52,8 +54,12 @@ impl Entity {
     fn names(self) -> &'static str {
         match self {
             Self::Date => "dates|deadlines|daten|termine|fechas|date",
-            Self::Money => "amounts|prices|costs|sums|betrage|preise|montants|prix|precios|money|fees",
-            Self::Person => "people|persons|names of people|person names|personen|personnes|personas",
+            Self::Money => {
+                "amounts|prices|costs|sums|betrage|preise|montants|prix|precios|money|fees"
+            }
+            Self::Person => {
+                "people|persons|names of people|person names|personen|personnes|personas"
+            }
             Self::Email => "emails|email addresses|e mail addresses|email|e mails|mail addresses",
             Self::Url => "urls|links|websites|web addresses|url",
             Self::Phone => "phone numbers|telephone numbers|phones|telefonnummern",
@@ -104,24 +110,23 @@ impl Entity {
 }
 
 /// Lists every place that holds such a thing. A subject in the prompt narrows the list when the document knows it.
-pub(super) fn entities(corpus: &Corpus<'_>, entity: Entity, query: &Query, reply: &mut Reply<'_>) {
-    let subject: Vec<u32> = query
-        .concepts
-        .iter()
-        .flat_map(|concept| &concept.terms)
-        .map(|(term, _)| *term)
-        .collect();
-    let is_about = |s: &Sentence| s.terms.iter().any(|term| subject.contains(term));
-    let holding: Vec<usize> = (0..corpus.sentences.len())
-        .filter(|at| {
-            corpus.sentences[*at].shape != Shape::Contents && entity.is_in(corpus.text(*at))
-        })
-        .collect();
-    let narrowed: Vec<usize> = holding
-        .iter()
-        .copied()
-        .filter(|at| is_about(&corpus.sentences[*at]))
-        .collect();
+pub(super) fn entities(
+    corpus: &Corpus<'_>,
+    entity: Entity,
+    prompt: &Prompt,
+    reply: &mut Reply<'_>,
+) {
+    let subject = subject(corpus, entity, prompt);
+    let is_about = |at: &usize| {
+        corpus.sentences[*at]
+            .terms
+            .iter()
+            .any(|term| subject.contains(term))
+    };
+    let usable =
+        (0..corpus.sentences.len()).filter(|at| corpus.sentences[*at].shape != Shape::Contents);
+    let holding: Vec<usize> = usable.filter(|at| entity.is_in(corpus.text(*at))).collect();
+    let narrowed: Vec<usize> = holding.iter().copied().filter(is_about).collect();
     let wanted = if narrowed.is_empty() {
         holding
     } else {
@@ -149,6 +154,20 @@ pub(super) fn entities(corpus: &Corpus<'_>, entity: Entity, query: &Query, reply
             items.len() - MAX_ENTITIES
         ));
     }
+}
+
+/// The stems of what the prompt says besides the wish for a list and the name of the kind.
+fn subject(corpus: &Corpus<'_>, entity: Entity, prompt: &Prompt) -> Vec<TermId> {
+    const WISHES: &str = "list extract enumerate liste lister lista nenne show find give name names every \
+        addresses numbers address number";
+    let is_kind = |word: &str| entity.names().split(['|', ' ']).any(|name| name == word);
+    let words = subject_words(prompt, &corpus.lexicon);
+    let subject = words
+        .into_iter()
+        .filter(|word| !holds(WISHES, word) && !is_kind(word));
+    subject
+        .filter_map(|word| corpus.lexicon.find(word))
+        .collect()
 }
 
 fn push_items(
@@ -205,7 +224,16 @@ pub(super) fn fitting(corpus: &Corpus<'_>, ranking: &Ranking, reply: &mut Reply<
     for hit in &hits {
         if !shown.contains(&hit.sentence) {
             let lead = if reply.is_empty() { "- " } else { "\n- " };
-            show(corpus, hit, &[], lead, &mut shown, reply);
+            show(
+                corpus,
+                &Item {
+                    hit,
+                    neighbours: &[],
+                    lead,
+                },
+                &mut shown,
+                reply,
+            );
         }
     }
 }

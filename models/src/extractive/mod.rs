@@ -1,4 +1,5 @@
-//! The extractive engine: answers with the document's own sentences and the numbers of its tables, never with words of its own.
+//! The extractive engine: answers with the document's own sentences and the numbers of its tables, not with its own
+//! words.
 //!
 //! A prompt is read (`intent`), the document is cut into sentences (`corpus`), and they are ranked by their words and,
 //! when an embedding model is there, by their meaning (`rank`). Every kind of prompt has a file that turns the ranking
@@ -46,6 +47,7 @@ use crate::engine::{Answer, AnswerEngine, AnswerRequest, AnswerSink};
 use crate::error::ModelError;
 
 use corpus::Corpus;
+use focus::Focus;
 use intent::{Intent, Length};
 use prompt::Prompt;
 use query::Query;
@@ -55,6 +57,9 @@ use reply::Reply;
 /// Said when only words were compared.
 const NO_MODEL: &str =
     "no embedding model is installed, so sentences were found by their words only";
+
+/// A prompt of common words only, such as `What must I not do?`, means something from this many words on.
+const MIN_WORDS_OF_MEANING: usize = 3;
 
 /// Answers prompts with quotes.
 pub struct Extractive {
@@ -167,7 +172,7 @@ impl Task<'_> {
                 listing::fitting(corpus, &ranking, reply);
                 return Ok(true);
             }
-            Intent::List(Some(entity)) => listing::entities(corpus, *entity, &self.query(), reply),
+            Intent::List(Some(entity)) => listing::entities(corpus, *entity, self.prompt, reply),
             Intent::Keywords { count } => keywords::answer(corpus, *count, reply),
             Intent::Occurrences => counting::occurrences(corpus, self.prompt, reply),
             Intent::Pages => counting::pages(corpus, reply),
@@ -187,8 +192,11 @@ impl Task<'_> {
 
     fn question(&self, reply: &mut Reply<'_>) -> Result<bool, ModelError> {
         let query = self.query();
-        if query.is_empty() {
-            return self.summarise(Length::Usual, reply);
+        let by_meaning =
+            self.embedder.is_some() && self.prompt.words().len() >= MIN_WORDS_OF_MEANING;
+        if query.is_empty() && !by_meaning {
+            reply.say("The prompt names nothing to look for. This is a summary of the document:");
+            return self.summarise_all(Length::Usual, reply);
         }
         let ranking = self.rank(&query, reply)?;
         question::answer(self.corpus, &query, &ranking, reply);
@@ -201,11 +209,25 @@ impl Task<'_> {
                 "The document is an image ({image}) with this text:"
             ));
         }
-        if let Some(focus) = focus::focus(self.corpus, self.prompt) {
-            let ranking = self.rank(&focus, reply)?;
+        let (query, known) = match focus::focus(self.corpus, self.prompt) {
+            Focus::Whole => return self.summarise_all(length, reply),
+            Focus::Known(query) => (query, true),
+            Focus::Unknown(query) => (query, false),
+        };
+        let ranking = self.rank(&query, reply)?;
+        if known || focus::is_near(&ranking) {
             focus::answer(self.corpus, &ranking, length, reply);
             return Ok(true);
         }
+        reply.paragraph();
+        reply.say(&format!(
+            "The document does not seem to speak of “{}”. This is a summary of all of it:",
+            query.text
+        ));
+        self.summarise_all(length, reply)
+    }
+
+    fn summarise_all(&self, length: Length, reply: &mut Reply<'_>) -> Result<bool, ModelError> {
         let mut embedding = self
             .embedder
             .map(|embedder| Embedding::new(embedder, self.cancel));
@@ -227,7 +249,8 @@ impl Task<'_> {
     }
 }
 
-/// Says what was not read: always in a note, and in the text when the answer speaks for the whole document or found nothing.
+/// Says what was not read: always in a note, and in the text when the answer speaks for the whole document or found
+/// nothing.
 fn say_left_out(left_out: &str, intent: &Intent, reply: &mut Reply<'_>) {
     let left_out = left_out.trim();
     reply.note(left_out);

@@ -59,8 +59,14 @@ impl Prompt {
 
     /// The number directly before, or one word before, any word with one of these beginnings.
     pub(super) fn count_of(&self, beginnings: &str) -> Option<usize> {
-        let at = self.words.iter().position(|word| starts_like(beginnings, word))?;
-        self.words[at.saturating_sub(2)..at].iter().rev().find_map(|word| number(word))
+        let at = self
+            .words
+            .iter()
+            .position(|word| starts_like(beginnings, word))?;
+        self.words[at.saturating_sub(2)..at]
+            .iter()
+            .rev()
+            .find_map(|word| number(word))
     }
 }
 

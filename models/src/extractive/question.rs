@@ -41,15 +41,35 @@ pub(super) fn answer(corpus: &Corpus<'_>, query: &Query, ranking: &Ranking, repl
         reply.say(NOT_ANSWERED);
         return;
     };
-    if !ranking.hits.iter().take(MAX_SHOWN).any(|hit| is_convincing(query, hit)) {
+    if !ranking
+        .hits
+        .iter()
+        .take(MAX_SHOWN)
+        .any(|hit| is_convincing(query, hit))
+    {
         return decline(corpus, best, reply);
     }
     let mut shown = Vec::new();
-    show(corpus, best, &good_neighbours(corpus, ranking, best), "", &mut shown, reply);
+    let neighbours = good_neighbours(corpus, ranking, best);
+    let first = Item {
+        hit: best,
+        neighbours: &neighbours,
+        lead: "",
+    };
+    show(corpus, &first, &mut shown, reply);
     let mut lead = "\n\nSee also:\n- ";
     for hit in supporting(corpus, ranking) {
         if !shown.contains(&hit.sentence) {
-            show(corpus, &hit, &[], lead, &mut shown, reply);
+            show(
+                corpus,
+                &Item {
+                    hit: &hit,
+                    neighbours: &[],
+                    lead,
+                },
+                &mut shown,
+                reply,
+            );
             lead = "\n- ";
         }
     }
@@ -63,7 +83,9 @@ fn is_convincing(query: &Query, hit: &Hit) -> bool {
     }
     let coverage = hit.lexical.coverage;
     match hit.cosine {
-        Some(cosine) if cosine >= POSSIBLE_COSINE => cosine >= SURE_COSINE || coverage >= SOME_COVERAGE,
+        Some(cosine) if cosine >= POSSIBLE_COSINE => {
+            cosine >= SURE_COSINE || coverage >= SOME_COVERAGE
+        }
         Some(_) => coverage >= ALL_COVERAGE,
         None => coverage + hit.bonus >= SURE_WORDS,
     }
@@ -75,7 +97,10 @@ fn good_neighbours(corpus: &Corpus<'_>, ranking: &Ranking, best: &Hit) -> Vec<us
         hit.sentence.abs_diff(best.sentence) == 1
             && corpus.sentences[hit.sentence].passage == corpus.sentences[best.sentence].passage
     };
-    let good = ranking.hits.iter().filter(|hit| hit.score >= NEIGHBOUR_SHARE * best.score);
+    let good = ranking
+        .hits
+        .iter()
+        .filter(|hit| hit.score >= NEIGHBOUR_SHARE * best.score);
     good.filter(beside).map(|hit| hit.sentence).collect()
 }
 
@@ -89,7 +114,16 @@ fn decline(corpus: &Corpus<'_>, closest: &Hit, reply: &mut Reply<'_>) {
             .is_some_and(|cosine| cosine >= POSSIBLE_COSINE);
     if related {
         reply.say(" The closest passage is:\n\n");
-        show(corpus, closest, &[], "", &mut Vec::new(), reply);
+        show(
+            corpus,
+            &Item {
+                hit: closest,
+                neighbours: &[],
+                lead: "",
+            },
+            &mut Vec::new(),
+            reply,
+        );
     }
 }
 
@@ -115,21 +149,33 @@ pub(super) fn likeness(corpus: &Corpus<'_>, ranking: &Ranking, a: usize, b: usiz
     }
 }
 
-/// Quotes a sentence with its context and some neighbours. What stands in the answer already is not shown twice.
+/// One item of an answer.
+pub(super) struct Item<'a> {
+    pub(super) hit: &'a Hit,
+    /// Sentences to show with it.
+    pub(super) neighbours: &'a [usize],
+    /// Text before it.
+    pub(super) lead: &'a str,
+}
+
+/// Quotes a sentence with its context. What stands in the answer already is not shown twice.
 pub(super) fn show(
     corpus: &Corpus<'_>,
-    hit: &Hit,
-    neighbours: &[usize],
-    lead: &str,
+    item: &Item<'_>,
     shown: &mut Vec<usize>,
     reply: &mut Reply<'_>,
 ) {
-    let mut lead = lead;
-    for span in with_context(corpus, hit.sentence, neighbours, shown) {
+    let mut lead = item.lead;
+    for span in with_context(corpus, item.hit.sentence, item.neighbours, shown) {
         reply.say(lead);
         lead = " ";
         let text = corpus.shown_range(span.passage, span.range.clone());
-        reply.quote(&corpus.passages[span.passage], span.range, &text, hit.score);
+        reply.quote(
+            &corpus.passages[span.passage],
+            span.range,
+            &text,
+            item.hit.score,
+        );
         shown.extend(span.sentences);
     }
 }

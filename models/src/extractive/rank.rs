@@ -211,10 +211,17 @@ fn candidates(corpus: &Corpus<'_>, query: &Query, lexical: &[Lexical]) -> Vec<us
 }
 
 /// The sentences with the best words; those in the form of an answer come before others as good.
-fn best_by_words(corpus: &Corpus<'_>, query: &Query, lexical: &[Lexical], limit: usize) -> Vec<usize> {
+fn best_by_words(
+    corpus: &Corpus<'_>,
+    query: &Query,
+    lexical: &[Lexical],
+    limit: usize,
+) -> Vec<usize> {
     let top = best_score(lexical);
     let matching = (0..lexical.len()).filter(|at| lexical[*at].score > 0.0);
-    let mut out: Vec<(f32, usize)> = matching.map(|at| (lexical[at].score + top * bonus(corpus, query, at), at)).collect();
+    let mut out: Vec<(f32, usize)> = matching
+        .map(|at| (lexical[at].score + top * bonus(corpus, query, at), at))
+        .collect();
     out.sort_by(|a, b| b.0.total_cmp(&a.0).then(a.1.cmp(&b.1)));
     out.truncate(limit);
     out.into_iter().map(|(_, at)| at).collect()
@@ -233,10 +240,13 @@ fn sorted(mut hits: Vec<Hit>) -> Vec<Hit> {
     hits
 }
 
-/// The sentence behind its heading, or the question it answers: a model that sees `Warranty: it lasts two years` knows what lasts.
+/// The sentence behind its heading, or the question it answers: a model that sees `Warranty: it lasts two years`
+/// knows what lasts.
 fn with_heading(corpus: &Corpus<'_>, at: usize) -> String {
     let own = unwrap_lines(corpus.text(at));
-    let asked = at.checked_sub(1).filter(|before| corpus.sentences[*before].shape == Shape::Question);
+    let asked = at
+        .checked_sub(1)
+        .filter(|before| corpus.sentences[*before].shape == Shape::Question);
     match asked.or(corpus.sentences[at].heading) {
         Some(heading) => format!("{}: {own}", unwrap_lines(corpus.text(heading))),
         None => own,

@@ -160,7 +160,8 @@ fn prune(corpus: &Corpus<'_>, usable: &[usize], parts: &[usize], wanted: usize) 
     let mut by_part: Vec<Vec<Candidate>> = Vec::new();
     for ((&sentence, &part), central) in usable.iter().zip(parts).zip(central) {
         by_part.resize_with(by_part.len().max(part + 1), Vec::new);
-        let worth = central + position(corpus, usable, sentence) - flaws(corpus, sentence);
+        let first = usable.first() == Some(&sentence);
+        let worth = central + position(corpus, first, sentence) - flaws(corpus, first, sentence);
         by_part[part].push(Candidate {
             sentence,
             worth,
@@ -181,14 +182,13 @@ fn prune(corpus: &Corpus<'_>, usable: &[usize], parts: &[usize], wanted: usize) 
 }
 
 /// Bonus for standing where writers put what matters.
-fn position(corpus: &Corpus<'_>, usable: &[usize], at: usize) -> f32 {
+fn position(corpus: &Corpus<'_>, opens_document: bool, at: usize) -> f32 {
     let sentences = &corpus.sentences;
     let before = at.checked_sub(1).map(|before| &sentences[before]);
-    let opens_document = usable.first() == Some(&at);
     let opens_section = before.is_none_or(|before| before.shape == Shape::Heading);
     let opens_passage = before.is_none_or(|before| before.passage != sentences[at].passage);
     [
-        (opens_document, 0.2),
+        (opens_document, 0.5),
         (opens_section, 0.15),
         (opens_passage, 0.1),
     ]
@@ -199,12 +199,13 @@ fn position(corpus: &Corpus<'_>, usable: &[usize], at: usize) -> f32 {
 }
 
 /// What makes a sentence a poor quote.
-fn flaws(corpus: &Corpus<'_>, at: usize) -> f32 {
+fn flaws(corpus: &Corpus<'_>, opens_document: bool, at: usize) -> f32 {
     const LONG_WORDS: usize = 40;
     let text = corpus.text(at);
-    let legal = text.contains('©') || text.contains("(c)") || text.contains("ISBN");
+    let legal = text.contains('©') || text.contains("Copyright") || text.contains("ISBN");
     [
-        (points_back(text), 0.3),
+        // `This agreement` at the very beginning points at the document itself.
+        (points_back(text) && !opens_document, 0.5),
         (text.starts_with(|c: char| !c.is_alphanumeric()), 0.1),
         (text.starts_with(char::is_lowercase), 0.25),
         (!text.ends_with(['.', '!', '。', '"', '”', ')']), 0.2),

@@ -10,7 +10,9 @@ pub(super) fn holds(list: &str, word: &str) -> bool {
 
 /// Whether a word starts with one of a list of beginnings.
 pub(super) fn starts_like(beginnings: &str, word: &str) -> bool {
-    beginnings.split_ascii_whitespace().any(|beginning| word.starts_with(beginning))
+    beginnings
+        .split_ascii_whitespace()
+        .any(|beginning| word.starts_with(beginning))
 }
 
 #[cfg(test)]

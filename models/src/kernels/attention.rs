@@ -26,32 +26,58 @@ impl CustomOp1 for Attention<'_> {
         "sentence-attention"
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        storage: &CpuStorage,
+        layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
         let (rows, columns) = layout.shape().dims2()?;
         let hidden = columns / 3;
-        if self.lengths.iter().sum::<usize>() != rows || !hidden.is_multiple_of(self.heads * HEAD_WIDTH) {
-            candle_core::bail!("an attention of {} heads does not fit {rows} x {columns}", self.heads);
+        if self.lengths.iter().sum::<usize>() != rows
+            || !hidden.is_multiple_of(self.heads * HEAD_WIDTH)
+        {
+            candle_core::bail!(
+                "an attention of {} heads does not fit {rows} x {columns}",
+                self.heads
+            );
         }
         let mut out = vec![0.0; rows * hidden];
         let sentences = self.split(contiguous(storage, layout)?, &mut out, hidden);
         if threads() == 1 {
             let mut scratch = Scratch::default();
-            sentences.into_iter().for_each(|sentence| Arch::new().dispatch(sentence.with(&mut scratch)));
+            for sentence in sentences {
+                Arch::new().dispatch(sentence.with(&mut scratch));
+            }
         } else {
-            let run = |scratch: &mut Scratch, sentence: Sentence<'_>| Arch::new().dispatch(sentence.with(scratch));
-            sentences.into_par_iter().for_each_init(Scratch::default, run);
+            let run = |scratch: &mut Scratch, sentence: Sentence<'_>| {
+                Arch::new().dispatch(sentence.with(scratch));
+            };
+            sentences
+                .into_par_iter()
+                .for_each_init(Scratch::default, run);
         }
         Ok((CpuStorage::F32(out), Shape::from((rows, hidden))))
     }
 }
 
 impl Attention<'_> {
-    fn split<'b>(&self, mut qkv: &'b [f32], mut out: &'b mut [f32], hidden: usize) -> Vec<Sentence<'b>> {
+    fn split<'b>(
+        &self,
+        mut qkv: &'b [f32],
+        mut out: &'b mut [f32],
+        hidden: usize,
+    ) -> Vec<Sentence<'b>> {
         let mut sentences = Vec::with_capacity(self.lengths.len());
         for &tokens in self.lengths {
             let (input, input_rest) = qkv.split_at(tokens * 3 * hidden);
             let (output, output_rest) = out.split_at_mut(tokens * hidden);
-            sentences.push(Sentence { qkv: input, out: output, tokens, hidden, heads: self.heads });
+            sentences.push(Sentence {
+                qkv: input,
+                out: output,
+                tokens,
+                hidden,
+                heads: self.heads,
+            });
             (qkv, out) = (input_rest, output_rest);
         }
         sentences
@@ -68,7 +94,10 @@ struct Sentence<'a> {
 
 impl<'a> Sentence<'a> {
     fn with(self, scratch: &'a mut Scratch) -> Run<'a> {
-        Run { sentence: self, scratch }
+        Run {
+            sentence: self,
+            scratch,
+        }
     }
 }
 
@@ -91,20 +120,51 @@ impl WithSimd for Run<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Scratch { keys, values, scores, tiles } = self.scratch;
-        let Sentence { qkv, out, tokens, hidden, heads } = self.sentence;
+        let Scratch {
+            keys,
+            values,
+            scores,
+            tiles,
+        } = self.scratch;
+        let Sentence {
+            qkv,
+            out,
+            tokens,
+            hidden,
+            heads,
+        } = self.sentence;
         let size = hidden / heads;
         for head in 0..heads {
-            let part = |index: usize| View { data: &qkv[index * hidden + head * size..], rows: tokens, columns: size, stride: 3 * hidden };
+            let part = |index: usize| View {
+                data: &qkv[index * hidden + head * size..],
+                rows: tokens,
+                columns: size,
+                stride: 3 * hidden,
+            };
             keys.pack_transposed(part(1));
             values.pack(part(2));
             let stride = keys.padded_columns();
             scores.resize(tokens * stride, 0.0);
-            let mut all = Target { data: scores, columns: stride, stride };
+            let mut all = Target {
+                data: scores,
+                columns: stride,
+                stride,
+            };
             multiply(simd, part(0), keys, Finish::Plain, &mut all, tiles);
-            scores.chunks_exact_mut(stride).for_each(|row| softmax(simd, row, tokens));
-            let weights = View { data: scores, rows: tokens, columns: tokens, stride };
-            let mut context = Target { data: &mut out[head * size..], columns: size, stride: hidden };
+            scores
+                .chunks_exact_mut(stride)
+                .for_each(|row| softmax(simd, row, tokens));
+            let weights = View {
+                data: scores,
+                rows: tokens,
+                columns: tokens,
+                stride,
+            };
+            let mut context = Target {
+                data: &mut out[head * size..],
+                columns: size,
+                stride: hidden,
+            };
             multiply(simd, weights, values, Finish::Plain, &mut context, tiles);
         }
     }
@@ -140,25 +200,42 @@ mod tests {
     const HIDDEN: usize = 32;
 
     fn input(rows: usize) -> Vec<f32> {
-        (0..rows * 3 * HIDDEN).map(|i| ((i * 31) % 101) as f32 * 0.02 - 1.0).collect()
+        (0..rows * 3 * HIDDEN)
+            .map(|i| ((i * 31) % 101) as f32 * 0.02 - 1.0)
+            .collect()
     }
 
     fn run(qkv: &[f32], lengths: &[usize], heads: usize) -> candle_core::Result<Vec<f32>> {
         let x = Tensor::from_slice(qkv, (qkv.len() / (3 * HIDDEN), 3 * HIDDEN), &Device::Cpu)?;
-        x.apply_op1_no_bwd(&Attention { lengths, heads })?.flatten_all()?.to_vec1()
+        x.apply_op1_no_bwd(&Attention { lengths, heads })?
+            .flatten_all()?
+            .to_vec1()
     }
 
     /// The definition, in f64.
     fn reference(qkv: &[f32], tokens: usize, heads: usize) -> Vec<f32> {
         let size = HIDDEN / heads;
-        let at = |token: usize, part: usize, i: usize| f64::from(qkv[token * 3 * HIDDEN + part * HIDDEN + i]);
+        let at = |token: usize, part: usize, i: usize| {
+            f64::from(qkv[token * 3 * HIDDEN + part * HIDDEN + i])
+        };
         let mut out = vec![0.0; tokens * HIDDEN];
-        for (head, query) in (0..heads).flat_map(|head| (0..tokens).map(move |query| (head, query))) {
+        for (head, query) in (0..heads).flat_map(|head| (0..tokens).map(move |query| (head, query)))
+        {
             let columns = head * size..(head + 1) * size;
-            let scores: Vec<f64> = (0..tokens).map(|key| columns.clone().map(|i| at(query, 0, i) * at(key, 1, i)).sum::<f64>().exp()).collect();
+            let scores: Vec<f64> = (0..tokens)
+                .map(|key| {
+                    columns
+                        .clone()
+                        .map(|i| at(query, 0, i) * at(key, 1, i))
+                        .sum::<f64>()
+                        .exp()
+                })
+                .collect();
             let total: f64 = scores.iter().sum();
             for i in columns {
-                out[query * HIDDEN + i] = (0..tokens).map(|key| scores[key] / total * at(key, 2, i)).sum::<f64>() as f32;
+                out[query * HIDDEN + i] = (0..tokens)
+                    .map(|key| scores[key] / total * at(key, 2, i))
+                    .sum::<f64>() as f32;
             }
         }
         out
@@ -169,7 +246,11 @@ mod tests {
         for (tokens, heads) in [(1, 1), (2, 2), (7, 1), (33, 2), (100, 2)] {
             let qkv = input(tokens);
             let got = run(&qkv, &[tokens], heads).unwrap();
-            let worst = got.iter().zip(reference(&qkv, tokens, heads)).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            let worst = got
+                .iter()
+                .zip(reference(&qkv, tokens, heads))
+                .map(|(a, b)| (a - b).abs())
+                .fold(0.0, f32::max);
             assert!(worst < 2e-6, "{tokens} tokens, {heads} heads: {worst}");
         }
     }

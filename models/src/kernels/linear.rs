@@ -36,8 +36,18 @@ impl Linear {
     pub(crate) fn new(weight: &[f32], bias: Vec<f32>, activation: Activation) -> Self {
         let inputs = weight.len() / bias.len();
         let mut panels = Panels::default();
-        panels.pack_transposed(View { data: weight, rows: bias.len(), columns: inputs, stride: inputs });
-        Self { panels, bias, inputs, activation }
+        panels.pack_transposed(View {
+            data: weight,
+            rows: bias.len(),
+            columns: inputs,
+            stride: inputs,
+        });
+        Self {
+            panels,
+            bias,
+            inputs,
+            activation,
+        }
     }
 
     fn apply(&self, x: &[f32], y: &mut [f32]) {
@@ -46,7 +56,9 @@ impl Linear {
         if per_thread >= rows {
             return Arch::new().dispatch(Rows { layer: self, x, y });
         }
-        let parts = y.par_chunks_mut(per_thread * self.bias.len()).zip(x.par_chunks(per_thread * self.inputs));
+        let parts = y
+            .par_chunks_mut(per_thread * self.bias.len())
+            .zip(x.par_chunks(per_thread * self.inputs));
         parts.for_each(|(y, x)| Arch::new().dispatch(Rows { layer: self, x, y }));
     }
 }
@@ -56,7 +68,11 @@ impl CustomOp1 for Linear {
         "packed-linear"
     }
 
-    fn cpu_fwd(&self, storage: &CpuStorage, layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
+    fn cpu_fwd(
+        &self,
+        storage: &CpuStorage,
+        layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
         let (rows, inputs) = layout.shape().dims2()?;
         if inputs != self.inputs {
             candle_core::bail!("a linear layer of {} inputs got {inputs}", self.inputs);
@@ -79,13 +95,27 @@ impl WithSimd for Rows<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Linear { panels, bias, inputs, activation } = self.layer;
-        let left = View { data: self.x, rows: self.x.len() / inputs, columns: *inputs, stride: *inputs };
+        let Linear {
+            panels,
+            bias,
+            inputs,
+            activation,
+        } = self.layer;
+        let left = View {
+            data: self.x,
+            rows: self.x.len() / inputs,
+            columns: *inputs,
+            stride: *inputs,
+        };
         let finish = match activation {
             Activation::None => Finish::Bias(bias),
             Activation::Gelu => Finish::BiasGelu(bias),
         };
-        let mut target = Target { data: self.y, columns: bias.len(), stride: bias.len() };
+        let mut target = Target {
+            data: self.y,
+            columns: bias.len(),
+            stride: bias.len(),
+        };
         multiply(simd, left, panels, finish, &mut target, &mut Vec::new());
     }
 }
@@ -97,29 +127,53 @@ mod tests {
     use super::*;
 
     fn layer(activation: Activation) -> Linear {
-        let weight: Vec<f32> = (0..64u16 * 32).map(|i| f32::from(i % 11) * 0.1 - 0.5).collect();
-        Linear::new(&weight, (0..64u8).map(|i| f32::from(i) * 0.01).collect(), activation)
+        let weight: Vec<f32> = (0..64u16 * 32)
+            .map(|i| f32::from(i % 11) * 0.1 - 0.5)
+            .collect();
+        Linear::new(
+            &weight,
+            (0..64u8).map(|i| f32::from(i) * 0.01).collect(),
+            activation,
+        )
     }
 
     fn run(op: &Linear, rows: usize) -> Vec<f32> {
-        let x: Vec<f32> = (0..rows * 32).map(|i| (i % 23) as f32 * 0.1 - 1.0).collect();
+        let x: Vec<f32> = (0..rows * 32)
+            .map(|i| (i % 23) as f32 * 0.1 - 1.0)
+            .collect();
         let x = Tensor::from_vec(x, (rows, 32), &Device::Cpu).unwrap();
-        x.apply_op1_no_bwd(op).unwrap().flatten_all().unwrap().to_vec1().unwrap()
+        x.apply_op1_no_bwd(op)
+            .unwrap()
+            .flatten_all()
+            .unwrap()
+            .to_vec1()
+            .unwrap()
     }
 
     #[test]
     fn agrees_with_candle() {
         let x: Vec<f32> = (0..50 * 32).map(|i| (i % 23) as f32 * 0.1 - 1.0).collect();
         let x = Tensor::from_vec(x, (50, 32), &Device::Cpu).unwrap();
-        let weight: Vec<f32> = (0..64u16 * 32).map(|i| f32::from(i % 11) * 0.1 - 0.5).collect();
+        let weight: Vec<f32> = (0..64u16 * 32)
+            .map(|i| f32::from(i % 11) * 0.1 - 0.5)
+            .collect();
         let weight = Tensor::from_vec(weight, (64, 32), &Device::Cpu).unwrap();
         let bias: Vec<f32> = (0..64u8).map(|i| f32::from(i) * 0.01).collect();
         let want = x.matmul(&weight.t().unwrap()).unwrap();
-        let want = want.broadcast_add(&Tensor::new(bias.as_slice(), &Device::Cpu).unwrap()).unwrap();
-        for (activation, want) in [(Activation::None, want.clone()), (Activation::Gelu, want.gelu_erf().unwrap())] {
+        let want = want
+            .broadcast_add(&Tensor::new(bias.as_slice(), &Device::Cpu).unwrap())
+            .unwrap();
+        for (activation, want) in [
+            (Activation::None, want.clone()),
+            (Activation::Gelu, want.gelu_erf().unwrap()),
+        ] {
             let want: Vec<f32> = want.flatten_all().unwrap().to_vec1().unwrap();
             let got = run(&layer(activation), 50);
-            let worst = got.iter().zip(&want).map(|(a, b)| (a - b).abs()).fold(0.0, f32::max);
+            let worst = got
+                .iter()
+                .zip(&want)
+                .map(|(a, b)| (a - b).abs())
+                .fold(0.0, f32::max);
             assert!(worst < 2e-6, "{worst}");
         }
     }

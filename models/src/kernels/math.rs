@@ -15,7 +15,16 @@ const MANTISSA_BITS: u32 = 23;
 const LN_2_HIGH: f32 = 0.693_359_4;
 const LN_2_LOW: f32 = -2.121_944_4e-4;
 /// 1/7!, 1/6!, .. 1/0!: the Taylor series of `exp`, whose remainder on |x| <= ln(2)/2 is 5e-9.
-const EXP_SERIES: [f32; 8] = [1.0 / 5040.0, 1.0 / 720.0, 1.0 / 120.0, 1.0 / 24.0, 1.0 / 6.0, 0.5, 1.0, 1.0];
+const EXP_SERIES: [f32; 8] = [
+    1.0 / 5040.0,
+    1.0 / 720.0,
+    1.0 / 120.0,
+    1.0 / 24.0,
+    1.0 / 6.0,
+    0.5,
+    1.0,
+    1.0,
+];
 
 /// `exp(x)` for `x <= 0`.
 #[inline(always)]
@@ -27,7 +36,10 @@ pub(super) fn exp_negative<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
     let rest = simd.mul_add_e_f32s(exponent, simd.splat_f32s(-LN_2_HIGH), x);
     let rest = simd.mul_add_e_f32s(exponent, simd.splat_f32s(-LN_2_LOW), rest);
     let fraction = series(simd, rest, &EXP_SERIES);
-    let bits = simd.wrapping_dyn_shl_u32s(simd.transmute_u32s_f32s(shifted), simd.splat_u32s(MANTISSA_BITS));
+    let bits = simd.wrapping_dyn_shl_u32s(
+        simd.transmute_u32s_f32s(shifted),
+        simd.splat_u32s(MANTISSA_BITS),
+    );
     simd.transmute_f32s_u32s(simd.add_u32s(simd.transmute_u32s_f32s(fraction), bits))
 }
 
@@ -44,21 +56,33 @@ fn series<S: Simd>(simd: S, x: S::f32s, coefficients: &[f32]) -> S::f32s {
 /// Abramowitz and Stegun, formula 7.1.26: erfc(z) = t (a1 + a2 t + .. a5 t^4) exp(-z^2) with t = 1 / (1 + p z), error <= 1.5e-7.
 const ERFC_P: f32 = 0.327_591_1;
 /// a5 .. a1 of the same formula, then its factor t without a constant.
-const ERFC_SERIES: [f32; 6] = [1.061_405_4, -1.453_152, 1.421_413_7, -0.284_496_73, 0.254_829_6, 0.0];
+const ERFC_SERIES: [f32; 6] = [
+    1.061_405_4,
+    -1.453_152,
+    1.421_413_7,
+    -0.284_496_73,
+    0.254_829_6,
+    0.0,
+];
 
 /// GELU with the exact error function: x times the normal distribution function at x.
 ///
 /// Written as `max(x, 0) - |x| erfc(|x| / sqrt 2) / 2`, which loses no digits for negative x.
 #[inline(always)]
 pub(super) fn gelu<S: Simd>(simd: S, x: S::f32s) -> S::f32s {
-    let size = simd.abs_f32s(x);
+    let zero = simd.splat_f32s(0.0);
+    // Not abs and neg: pulp builds them from bit operations that are not inlined at the optimisation level of debug builds.
+    let size = simd.max_f32s(x, simd.sub_f32s(zero, x));
     let scaled = simd.mul_f32s(size, simd.splat_f32s(std::f32::consts::FRAC_1_SQRT_2));
     let one = simd.splat_f32s(1.0);
-    let t = simd.div_f32s(one, simd.mul_add_e_f32s(scaled, simd.splat_f32s(ERFC_P), one));
-    let gauss = exp_negative(simd, simd.neg_f32s(simd.mul_f32s(scaled, scaled)));
+    let t = simd.div_f32s(
+        one,
+        simd.mul_add_e_f32s(scaled, simd.splat_f32s(ERFC_P), one),
+    );
+    let gauss = exp_negative(simd, simd.sub_f32s(zero, simd.mul_f32s(scaled, scaled)));
     let erfc = simd.mul_f32s(series(simd, t, &ERFC_SERIES), gauss);
     let tail = simd.mul_f32s(simd.mul_f32s(size, simd.splat_f32s(0.5)), erfc);
-    simd.sub_f32s(simd.max_f32s(x, simd.splat_f32s(0.0)), tail)
+    simd.sub_f32s(simd.max_f32s(x, zero), tail)
 }
 
 #[cfg(test)]
@@ -95,7 +119,9 @@ mod tests {
 
     /// 1600 points from `low` to `high`: a multiple of every vector width.
     fn points(low: f32, high: f32) -> Vec<f32> {
-        (0..1600u16).map(|i| low + (high - low) * f32::from(i) / 1599.0).collect()
+        (0..1600u16)
+            .map(|i| low + (high - low) * f32::from(i) / 1599.0)
+            .collect()
     }
 
     /// The error function in f64: its Maclaurin series, which converges everywhere and is exact enough below 5.
@@ -118,7 +144,10 @@ mod tests {
         Arch::new().dispatch(Apply(&mut ys, Exp));
         for (x, y) in xs.iter().zip(&ys) {
             let want = f64::from(*x).exp();
-            assert!((f64::from(*y) / want - 1.0).abs() < 3e-7, "exp({x}) = {y}, not {want}");
+            assert!(
+                (f64::from(*y) / want - 1.0).abs() < 3e-7,
+                "exp({x}) = {y}, not {want}"
+            );
         }
     }
 
@@ -137,7 +166,10 @@ mod tests {
         for (x, y) in xs.iter().zip(&ys) {
             let x = f64::from(*x);
             let want = 0.5 * x * (1.0 + erf(x * std::f64::consts::FRAC_1_SQRT_2));
-            assert!((f64::from(*y) - want).abs() < 3e-7 * (1.0 + x.abs()), "gelu({x}) = {y}, not {want}");
+            assert!(
+                (f64::from(*y) - want).abs() < 3e-7 * (1.0 + x.abs()),
+                "gelu({x}) = {y}, not {want}"
+            );
         }
     }
 }

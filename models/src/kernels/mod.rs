@@ -10,6 +10,11 @@
 //!
 //! CPU and f32 only, row-major and contiguous only.
 
+#![expect(
+    clippy::inline_always,
+    reason = "code that is not inlined into `with_simd` would be compiled without vector instructions"
+)]
+
 pub(crate) mod attention;
 pub(crate) mod linear;
 mod math;
@@ -22,7 +27,11 @@ use candle_core::{CpuStorage, Layout};
 ///
 /// Splitting a batch inside a rayon worker would add barriers to work that already fills the cores.
 fn threads() -> usize {
-    if rayon::current_thread_index().is_some() { 1 } else { rayon::current_num_threads() }
+    if rayon::current_thread_index().is_some() {
+        1
+    } else {
+        rayon::current_num_threads()
+    }
 }
 
 /// The elements of a contiguous f32 tensor.

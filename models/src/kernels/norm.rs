@@ -27,8 +27,16 @@ impl CustomOp2 for AddNorm {
         "add-norm"
     }
 
-    fn cpu_fwd(&self, x: &CpuStorage, x_layout: &Layout, residual: &CpuStorage, residual_layout: &Layout) -> candle_core::Result<(CpuStorage, Shape)> {
-        if x_layout.shape() != residual_layout.shape() || x_layout.shape().dims2()?.1 != self.weight.len() {
+    fn cpu_fwd(
+        &self,
+        x: &CpuStorage,
+        x_layout: &Layout,
+        residual: &CpuStorage,
+        residual_layout: &Layout,
+    ) -> candle_core::Result<(CpuStorage, Shape)> {
+        if x_layout.shape() != residual_layout.shape()
+            || x_layout.shape().dims2()?.1 != self.weight.len()
+        {
             candle_core::bail!("the two sides of a normalised sum differ in shape");
         }
         let x = contiguous(x, x_layout)?;
@@ -49,7 +57,10 @@ impl WithSimd for Normalise<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let (weight, bias) = (S::as_simd_f32s(&self.norm.weight).0, S::as_simd_f32s(&self.norm.bias).0);
+        let (weight, bias) = (
+            S::as_simd_f32s(&self.norm.weight).0,
+            S::as_simd_f32s(&self.norm.bias).0,
+        );
         let columns = self.norm.weight.len();
         for row in self.x.chunks_exact_mut(columns) {
             let row = S::as_mut_simd_f32s(row).0;
@@ -85,23 +96,43 @@ mod tests {
 
     #[test]
     fn agrees_with_the_definition_in_f64() {
-        let norm = AddNorm { weight: (0..32u8).map(f32::from).collect(), bias: vec![5.0; 32], epsilon: 1e-12 };
+        let norm = AddNorm {
+            weight: (0..32u8).map(f32::from).collect(),
+            bias: vec![5.0; 32],
+            epsilon: 1e-12,
+        };
         let x: Vec<f32> = (0..96u8).map(|i| f32::from(i) * f32::from(i % 7)).collect();
-        let half = Tensor::from_vec(x.iter().map(|x| x / 2.0).collect(), (3, 32), &Device::Cpu).unwrap();
-        let got = half.apply_op2_no_bwd(&half, &norm).unwrap().to_vec2::<f32>().unwrap();
+        let half =
+            Tensor::from_vec(x.iter().map(|x| x / 2.0).collect(), (3, 32), &Device::Cpu).unwrap();
+        let got = half
+            .apply_op2_no_bwd(&half, &norm)
+            .unwrap()
+            .to_vec2::<f32>()
+            .unwrap();
         for (got, x) in got.iter().zip(x.chunks_exact(32)) {
             let mean = x.iter().copied().map(f64::from).sum::<f64>() / 32.0;
-            let variance = x.iter().map(|x| (f64::from(*x) - mean).powi(2)).sum::<f64>() / 32.0;
+            let variance = x
+                .iter()
+                .map(|x| (f64::from(*x) - mean).powi(2))
+                .sum::<f64>()
+                / 32.0;
             for (i, (got, x)) in got.iter().zip(x).enumerate() {
                 let want = (f64::from(*x) - mean) / variance.sqrt() * i as f64 + 5.0;
-                assert!((f64::from(*got) - want).abs() < 1e-5, "column {i}: {got}, not {want}");
+                assert!(
+                    (f64::from(*got) - want).abs() < 1e-5,
+                    "column {i}: {got}, not {want}"
+                );
             }
         }
     }
 
     #[test]
     fn different_shapes_are_an_error() {
-        let norm = AddNorm { weight: vec![1.0; 32], bias: vec![0.0; 32], epsilon: 1e-12 };
+        let norm = AddNorm {
+            weight: vec![1.0; 32],
+            bias: vec![0.0; 32],
+            epsilon: 1e-12,
+        };
         let one = Tensor::zeros((1, 32), candle_core::DType::F32, &Device::Cpu).unwrap();
         let two = Tensor::zeros((2, 32), candle_core::DType::F32, &Device::Cpu).unwrap();
         assert!(one.apply_op2_no_bwd(&two, &norm).is_err());

@@ -49,11 +49,17 @@ impl Panels {
     /// Takes the rows of `source` as its columns: a weight matrix stored as output x input, or the keys of an attention head.
     pub(super) fn pack_transposed(&mut self, source: View<'_>) {
         self.reset(source.columns, source.rows);
-        for (panel_index, panel) in self.data.chunks_exact_mut(self.depth * self.width).enumerate() {
+        for (panel_index, panel) in self
+            .data
+            .chunks_exact_mut(self.depth * self.width)
+            .enumerate()
+        {
             let first = panel_index * self.width;
             for column in first..source.rows.min(first + self.width) {
                 let slots = panel[column - first..].iter_mut().step_by(self.width);
-                slots.zip(source.row(column)).for_each(|(slot, x)| *slot = *x);
+                slots
+                    .zip(source.row(column))
+                    .for_each(|(slot, x)| *slot = *x);
             }
         }
     }
@@ -61,7 +67,11 @@ impl Panels {
     /// Takes `source` as it is: the values of an attention head.
     pub(super) fn pack(&mut self, source: View<'_>) {
         self.reset(source.rows, source.columns);
-        for (panel_index, panel) in self.data.chunks_exact_mut(self.depth * self.width).enumerate() {
+        for (panel_index, panel) in self
+            .data
+            .chunks_exact_mut(self.depth * self.width)
+            .enumerate()
+        {
             let first = panel_index * self.width;
             let last = source.columns.min(first + self.width);
             for (depth, row) in panel.chunks_exact_mut(self.width).enumerate() {
@@ -115,7 +125,14 @@ pub(super) struct Target<'a> {
 
 /// Computes `left * right` into `target`. `scratch` holds the packed rows, so that callers in a loop allocate once.
 #[inline(always)]
-pub(super) fn multiply<S: Simd>(simd: S, left: View<'_>, right: &Panels, finish: Finish<'_>, target: &mut Target<'_>, scratch: &mut Vec<f32>) {
+pub(super) fn multiply<S: Simd>(
+    simd: S,
+    left: View<'_>,
+    right: &Panels,
+    finish: Finish<'_>,
+    target: &mut Target<'_>,
+    scratch: &mut Vec<f32>,
+) {
     if S::REGISTER_COUNT >= 32 {
         multiply_tiled::<S, ROWS_OF_32_REGISTERS>(simd, left, right, finish, target, scratch);
     } else {
@@ -135,19 +152,32 @@ fn multiply_tiled<S: Simd, const ROWS: usize>(
     debug_assert_eq!(left.columns, right.depth);
     for first in (0..left.rows).step_by(BLOCK_ROWS) {
         let rows = BLOCK_ROWS.min(left.rows - first);
-        let block = View { data: &left.data[first * left.stride..], rows, ..left };
+        let block = View {
+            data: &left.data[first * left.stride..],
+            rows,
+            ..left
+        };
         pack_tiles::<ROWS>(block, scratch);
-        for (index, panel) in right.data.chunks_exact(right.depth * right.width).enumerate() {
+        for (index, panel) in right
+            .data
+            .chunks_exact(right.depth * right.width)
+            .enumerate()
+        {
             let start = index * right.width;
             let end = target.columns.min(start + right.width);
             for (tile_index, tile) in scratch.chunks_exact(right.depth * ROWS).enumerate() {
                 let mut sums = multiply_tile::<S, ROWS>(simd, tile, panel);
-                sums.iter_mut().for_each(|row| finish_row(simd, row, finish, start..end));
+                for row in &mut sums {
+                    finish_row(simd, row, finish, start..end);
+                }
                 let row = tile_index * ROWS;
                 for (row, sums) in (row..rows).zip(&sums) {
                     let from = (first + row) * target.stride;
                     let slots = S::as_mut_simd_f32s(&mut target.data[from + start..from + end]).0;
-                    slots.iter_mut().zip(sums).for_each(|(slot, sum)| *slot = *sum);
+                    slots
+                        .iter_mut()
+                        .zip(sums)
+                        .for_each(|(slot, sum)| *slot = *sum);
                 }
             }
         }
@@ -163,14 +193,21 @@ fn pack_tiles<const ROWS: usize>(source: View<'_>, tiles: &mut Vec<f32>) {
         for lane in 0..ROWS.min(source.rows - index * ROWS) {
             let (slots, _) = tile.as_chunks_mut::<ROWS>();
             let row = source.row(index * ROWS + lane);
-            slots.iter_mut().zip(row).for_each(|(slot, x)| slot[lane] = *x);
+            slots
+                .iter_mut()
+                .zip(row)
+                .for_each(|(slot, x)| slot[lane] = *x);
         }
     }
 }
 
 /// The innermost loop: one tile of rows times one panel of columns.
 #[inline(always)]
-fn multiply_tile<S: Simd, const ROWS: usize>(simd: S, tile: &[f32], panel: &[f32]) -> [[S::f32s; VECTORS]; ROWS] {
+fn multiply_tile<S: Simd, const ROWS: usize>(
+    simd: S,
+    tile: &[f32],
+    panel: &[f32],
+) -> [[S::f32s; VECTORS]; ROWS] {
     let mut sums = [[simd.splat_f32s(0.0); VECTORS]; ROWS];
     let (left, _) = tile.as_chunks::<ROWS>();
     let (right, _) = S::as_simd_f32s(panel).0.as_chunks::<VECTORS>();
@@ -186,8 +223,15 @@ fn multiply_tile<S: Simd, const ROWS: usize>(simd: S, tile: &[f32], panel: &[f32
 }
 
 #[inline(always)]
-fn finish_row<S: Simd>(simd: S, row: &mut [S::f32s; VECTORS], finish: Finish<'_>, columns: std::ops::Range<usize>) {
-    let (Finish::Bias(bias) | Finish::BiasGelu(bias)) = finish else { return };
+fn finish_row<S: Simd>(
+    simd: S,
+    row: &mut [S::f32s; VECTORS],
+    finish: Finish<'_>,
+    columns: std::ops::Range<usize>,
+) {
+    let (Finish::Bias(bias) | Finish::BiasGelu(bias)) = finish else {
+        return;
+    };
     let bias = S::as_simd_f32s(&bias[columns]).0;
     for (x, bias) in row.iter_mut().zip(bias) {
         *x = simd.add_f32s(*x, *bias);
@@ -198,6 +242,7 @@ fn finish_row<S: Simd>(simd: S, row: &mut [S::f32s; VECTORS], finish: Finish<'_>
 }
 
 #[cfg(test)]
+#[expect(clippy::float_cmp, reason = "sums of small whole numbers are exact")]
 mod tests {
     use proptest::prelude::*;
 
@@ -208,17 +253,31 @@ mod tests {
     impl WithSimd for Multiply<'_> {
         type Output = ();
         fn with_simd<S: Simd>(mut self, simd: S) {
-            multiply(simd, self.0, self.1, Finish::Plain, &mut self.2, &mut Vec::new());
+            multiply(
+                simd,
+                self.0,
+                self.1,
+                Finish::Plain,
+                &mut self.2,
+                &mut Vec::new(),
+            );
         }
     }
 
     /// Small whole numbers: their sums are exact in f32, so the products must be equal, not close.
     fn matrix(rows: usize, columns: usize, seed: usize) -> Vec<f32> {
-        (0..rows * columns).map(|i| ((i * 7 + seed * 13) % 17) as f32 - 8.0).collect()
+        (0..rows * columns)
+            .map(|i| ((i * 7 + seed * 13) % 17) as f32 - 8.0)
+            .collect()
     }
 
     fn whole(data: &[f32], rows: usize, columns: usize) -> View<'_> {
-        View { data, rows, columns, stride: columns }
+        View {
+            data,
+            rows,
+            columns,
+            stride: columns,
+        }
     }
 
     proptest! {

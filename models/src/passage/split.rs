@@ -7,18 +7,13 @@
 //! Not here: reading order, columns, hyphens (the extraction), running heads (they need more than one page).
 
 use super::PassageKind;
+use super::look::{
+    ends_sentence, fits_heading, is_capitals, is_cells, is_marked_heading, is_title_case,
+    starts_item,
+};
 
-/// A line this long may still be a heading; longer ones are text.
-const HEADING_CHARS: usize = 90;
-/// A heading of more words than this reads like a sentence.
-const HEADING_WORDS: usize = 12;
 /// A line shorter than this share of the page's widest line ends its paragraph when it closes a sentence.
 const SHORT_LINE: f32 = 0.75;
-/// Columns more than this many spaces apart are cells of a table and not justified text.
-const CELL_GAP: usize = 3;
-/// One gap of this width is enough.
-const WIDE_GAP: usize = 4;
-
 /// A slice of the page and what it looks like.
 pub(super) struct Block<'a> {
     pub(super) text: &'a str,
@@ -27,7 +22,7 @@ pub(super) struct Block<'a> {
     pub(super) kind: PassageKind,
 }
 
-/// Splits a page into blocks in order; whitespace between them belongs to none.
+/// Splits a page into blocks in order; whitespace and rules between them belong to none.
 pub(super) fn blocks(page: &str) -> Vec<Block<'_>> {
     let lines = lines(page);
     let widest = lines
@@ -43,7 +38,7 @@ pub(super) fn blocks(page: &str) -> Vec<Block<'_>> {
     };
     let mut first = 0;
     while first < lines.len() {
-        if lines[first].trimmed.is_empty() {
+        if lines[first].is_blank() {
             first += 1;
             continue;
         }
@@ -92,6 +87,13 @@ struct Line<'a> {
     indent: usize,
 }
 
+impl Line<'_> {
+    /// Nothing to read: empty, or a rule such as `-----`.
+    fn is_blank(&self) -> bool {
+        !self.trimmed.contains(char::is_alphanumeric)
+    }
+}
+
 fn lines(page: &str) -> Vec<Line<'_>> {
     let mut out = Vec::new();
     let mut start = 0;
@@ -110,7 +112,7 @@ fn lines(page: &str) -> Vec<Line<'_>> {
 
 fn breaks_after(lines: &[Line<'_>], at: usize, widest: usize) -> bool {
     let (this, next) = (&lines[at], &lines[at + 1]);
-    if next.trimmed.is_empty() || starts_item(next.trimmed) {
+    if next.is_blank() || starts_item(next.trimmed) {
         return true;
     }
     if is_capitals(this.trimmed) && is_capitals(next.trimmed) {
@@ -154,132 +156,25 @@ fn is_heading(lines: &[Line<'_>], first: usize, last: usize) -> bool {
         || (fits_heading(text) && (is_title_case(text) || stands_alone(lines, first)))
 }
 
-/// A short line between blank lines that opens with a capital.
+/// A short line between blank lines that opens with a capital or a number, or is a single word, as the terms of a
+/// glossary are.
 fn stands_alone(lines: &[Line<'_>], at: usize) -> bool {
-    let blank = |line: Option<&Line<'_>>| line.is_none_or(|line| line.trimmed.is_empty());
-    let opens = lines[at].trimmed.starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit());
+    let blank = |line: Option<&Line<'_>>| line.is_none_or(Line::is_blank);
+    let text = lines[at].trimmed;
+    let opens = text.starts_with(|c: char| c.is_uppercase() || c.is_ascii_digit())
+        || !text.contains(char::is_whitespace);
     opens
         && blank(at.checked_sub(1).and_then(|before| lines.get(before)))
         && blank(lines.get(at + 1))
-        && lines.get(at + 1).is_some()
-}
-
-fn fits_heading(text: &str) -> bool {
-    let words = text.split_whitespace().count();
-    text.chars().count() <= HEADING_CHARS
-        && words <= HEADING_WORDS
-        && text.chars().any(char::is_alphabetic)
-        && !text.ends_with(['.', '!', '?', ';', ',', ':', '。'])
-        && !starts_bullet(text)
-}
-
-/// A heading by its own look: Markdown, a section number, or capitals only.
-fn is_marked_heading(text: &str) -> bool {
-    if text.starts_with('#') && text.trim_start_matches('#').starts_with(' ') {
-        return true;
-    }
-    let without_stop = text.strip_suffix('.').unwrap_or(text);
-    if !fits_heading(without_stop) || is_cells(text) {
-        return false;
-    }
-    is_capitals(without_stop) || is_numbered_heading(without_stop)
-}
-
-/// Capitals only, and enough of them to be no abbreviation.
-fn is_capitals(text: &str) -> bool {
-    const MIN_LETTERS: usize = 4;
-    let letters = || text.chars().filter(|c| c.is_alphabetic());
-    letters().count() >= MIN_LETTERS && letters().all(char::is_uppercase)
-}
-
-/// `3.2 Scope`, `4. Conveying Verbatim Copies`: a section number and a title whose long words are capitalised.
-fn is_numbered_heading(text: &str) -> bool {
-    let Some((number, title)) = text.split_once(char::is_whitespace) else {
-        return false;
-    };
-    let is_number = number.starts_with(|c: char| c.is_ascii_digit())
-        && number.chars().all(|c| c.is_ascii_digit() || c == '.')
-        && (number.contains('.'))
-        && number.len() <= 8;
-    is_number && is_title_case(title.trim_start())
-}
-
-/// Every word of more than three letters opens with a capital, and there is at least one.
-fn is_title_case(text: &str) -> bool {
-    if !fits_heading(text) {
-        return false;
-    }
-    let mut long = text
-        .split_whitespace()
-        .filter(|word| word.chars().filter(|c| c.is_alphabetic()).count() > 3)
-        .peekable();
-    long.peek().is_some()
-        && long.all(|word| {
-            word.chars()
-                .find(|c| c.is_alphabetic())
-                .is_some_and(|c| !c.is_lowercase())
-        })
-        && text
-            .chars()
-            .find(|c| c.is_alphabetic())
-            .is_some_and(|c| !c.is_lowercase())
-}
-
-fn ends_sentence(text: &str) -> bool {
-    text.trim_end_matches(['"', '\'', ')', ']', '”', '’', '»'])
-        .ends_with(['.', '!', '?', ':', '。', '！', '？'])
-}
-
-/// Cells with wide gaps between them: one very wide gap, or several.
-fn is_cells(text: &str) -> bool {
-    let (mut gaps, mut widest, mut run) = (0, 0, 0);
-    for c in text.chars() {
-        match c {
-            '\t' => run += WIDE_GAP,
-            ' ' => run += 1,
-            _ => {
-                gaps += usize::from(run >= CELL_GAP);
-                widest = widest.max(run);
-                run = 0;
-            }
-        }
-    }
-    gaps >= 2 || widest >= WIDE_GAP
-}
-
-fn starts_bullet(text: &str) -> bool {
-    let mut chars = text.chars();
-    let bullet = matches!(
-        chars.next(),
-        Some('•' | '◦' | '▪' | '●' | '–' | '-' | '*' | '·' | '‣' | '\u{f0b7}')
-    );
-    bullet && chars.next().is_some_and(char::is_whitespace)
-}
-
-/// A bullet, `1.`, `1)`, `(a)`, `b)` before more text.
-fn starts_item(text: &str) -> bool {
-    if starts_bullet(text) {
-        return true;
-    }
-    let Some((marker, rest)) = text.split_once(char::is_whitespace) else {
-        return false;
-    };
-    if rest.trim().is_empty() || marker.len() > 5 {
-        return false;
-    }
-    let inner = marker.trim_start_matches('(').trim_end_matches([')', '.']);
-    let closed = marker.ends_with(')')
-        || (marker.ends_with('.') && inner.chars().all(|c| c.is_ascii_digit()));
-    let short = !inner.is_empty()
-        && (inner.len() <= 2 || inner.chars().all(|c| matches!(c, 'i' | 'v' | 'x')));
-    closed && short && inner.chars().all(char::is_alphanumeric)
+        && at + 1 < lines.len()
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::{PassageKind, passages_from_page};
+    use super::super::PassageKind::{self, Heading, Prose};
+    use super::super::passages_from_page;
 
     fn texts(page: &str) -> Vec<(PassageKind, String)> {
         passages_from_page(1, page)
@@ -305,9 +200,18 @@ mod tests {
 
     #[test]
     fn headings_are_told_from_text_without_blank_lines() {
-        let page = "3.1 Scope of Delivery\nThe supplier delivers twelve pumps and their spare parts to the site.\nTERMINATION\nEither side may end the contract with notice.";
+        let page = "3.1 Scope of Delivery\n\
+            The supplier delivers twelve pumps and their spare parts to the site.\n\
+            TERMINATION\n\
+            Either side may end the contract with notice.";
         let kinds: Vec<_> = texts(page).into_iter().map(|(kind, _)| kind).collect();
-        use PassageKind::{Heading, Prose};
+        assert_eq!(kinds, [Heading, Prose, Heading, Prose]);
+    }
+
+    #[test]
+    fn underlined_headings_lose_their_rule() {
+        let page = "Aborting a connection\n~~~~~~~~~~~~~~~~~~~~~\n\nIt is possible.\n\nwww-data\n\nThe web server.";
+        let kinds: Vec<_> = texts(page).into_iter().map(|(kind, _)| kind).collect();
         assert_eq!(kinds, [Heading, Prose, Heading, Prose]);
     }
 
@@ -329,7 +233,8 @@ mod tests {
 
     #[test]
     fn a_short_last_line_ends_the_paragraph() {
-        let page = "A long first line that fills the whole measure of the page here\nand ends early.\nA second paragraph starts here and fills the measure again, yes\nto its end.";
+        let page = "A long first line that fills the whole measure of the page here\nand ends early.\n\
+            A second paragraph starts here and fills the measure again, yes\nto its end.";
         assert_eq!(texts(page).len(), 2);
     }
 
@@ -345,9 +250,9 @@ mod tests {
                 prop_assert!(start >= end);
                 prop_assert_eq!(chars[start..start + len].iter().collect::<String>(), passage.text.clone());
                 end = start + len;
-                kept += passage.text.chars().filter(|c| !c.is_whitespace()).count();
+                kept += passage.text.chars().filter(|c| c.is_alphanumeric()).count();
             }
-            prop_assert_eq!(kept, page.chars().filter(|c| !c.is_whitespace()).count());
+            prop_assert_eq!(kept, page.chars().filter(|c| c.is_alphanumeric()).count());
         }
     }
 }

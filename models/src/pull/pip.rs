@@ -35,7 +35,12 @@ pub struct PipOptions {
 impl Default for PipOptions {
     fn default() -> Self {
         let commands = ["python3 -m pip", "pip", "pip3"];
-        Self { commands: commands.iter().map(|command| command.split(' ').map(str::to_owned).collect()).collect() }
+        Self {
+            commands: commands
+                .iter()
+                .map(|command| command.split(' ').map(str::to_owned).collect())
+                .collect(),
+        }
     }
 }
 
@@ -48,12 +53,32 @@ pub(super) fn download(
     poll: &mut dyn FnMut(),
 ) -> Result<(), FetchError> {
     for command in &options.commands {
-        let Some((program, first_args)) = command.split_first() else { continue };
+        let Some((program, first_args)) = command.split_first() else {
+            continue;
+        };
         let mut command = Command::new(program);
-        command.args(first_args).args(["download", "--no-deps", "--only-binary=:all:", "--no-cache-dir", "--no-input", "--quiet"]);
-        command.args(["--disable-pip-version-check", "--progress-bar=off", "--dest"]).args([folder.as_os_str(), OsStr::new(requirement)]);
+        command.args(first_args).args([
+            "download",
+            "--no-deps",
+            "--only-binary=:all:",
+            "--no-cache-dir",
+            "--no-input",
+            "--quiet",
+        ]);
+        command
+            .args([
+                "--disable-pip-version-check",
+                "--progress-bar=off",
+                "--dest",
+            ])
+            .args([folder.as_os_str(), OsStr::new(requirement)]);
         // pip collects the file in the temporary directory first: ours, so that it lies on the disk that was meant to hold models.
-        command.env("TMPDIR", folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).process_group(0);
+        command
+            .env("TMPDIR", folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .process_group(0);
         match command.spawn() {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
             Err(error) => return Err(FetchError::io(Path::new(program))(error)),
@@ -63,7 +88,11 @@ pub(super) fn download(
             },
         }
     }
-    let tried: Vec<String> = options.commands.iter().map(|command| command.join(" ")).collect();
+    let tried: Vec<String> = options
+        .commands
+        .iter()
+        .map(|command| command.join(" "))
+        .collect();
     Err(FetchError::NoPip(tried.join(", ")))
 }
 
@@ -96,14 +125,24 @@ impl Running {
                 return Err(FetchError::Cancelled);
             }
             if start.elapsed() > TIME_LIMIT {
-                return Err(FetchError::Pip(format!("not done after {} minutes", TIME_LIMIT.as_secs() / 60)));
+                return Err(FetchError::Pip(format!(
+                    "not done after {} minutes",
+                    TIME_LIMIT.as_secs() / 60
+                )));
             }
         };
-        let status = self.child.wait().map_err(FetchError::io(Path::new("pip")))?;
+        let status = self
+            .child
+            .wait()
+            .map_err(FetchError::io(Path::new("pip")))?;
         if status.success() {
             return Ok(());
         }
-        Err(FetchError::Pip(if message.is_empty() { status.to_string() } else { message }))
+        Err(FetchError::Pip(if message.is_empty() {
+            status.to_string()
+        } else {
+            message
+        }))
     }
 }
 
@@ -113,7 +152,10 @@ impl Drop for Running {
             return;
         }
         // Its own group: pip may be a launcher script with the real process below it.
-        if let Some(group) = i32::try_from(self.child.id()).ok().and_then(rustix::process::Pid::from_raw) {
+        if let Some(group) = i32::try_from(self.child.id())
+            .ok()
+            .and_then(rustix::process::Pid::from_raw)
+        {
             // Fails only when the group is gone already.
             rustix::process::kill_process_group(group, rustix::process::Signal::KILL).ok();
         }
@@ -123,10 +165,20 @@ impl Drop for Running {
 
 /// The line that says what went wrong: the last one that starts with ERROR, else the last one.
 fn error_message(errors: impl Read) -> String {
-    let lines: Vec<String> = BufReader::new(errors.take(MAX_ERROR_BYTES)).lines().map_while(Result::ok).collect();
+    let lines: Vec<String> = BufReader::new(errors.take(MAX_ERROR_BYTES))
+        .lines()
+        .map_while(Result::ok)
+        .collect();
     let filled = || lines.iter().rev().filter(|line| !line.trim().is_empty());
-    let line = filled().find(|line| line.starts_with("ERROR")).or_else(|| filled().next());
-    line.map_or_else(String::new, |line| line.trim_start_matches("ERROR: ").chars().take(MAX_MESSAGE_CHARS).collect())
+    let line = filled()
+        .find(|line| line.starts_with("ERROR"))
+        .or_else(|| filled().next());
+    line.map_or_else(String::new, |line| {
+        line.trim_start_matches("ERROR: ")
+            .chars()
+            .take(MAX_MESSAGE_CHARS)
+            .collect()
+    })
 }
 
 #[cfg(test)]
@@ -136,8 +188,14 @@ mod tests {
     #[test]
     fn the_message_is_the_last_error_line() {
         let output = "WARNING: slow\nERROR: Could not find a version\nERROR: No matching distribution found for x\n\n[notice] update\n";
-        assert_eq!(error_message(output.as_bytes()), "No matching distribution found for x");
-        assert_eq!(error_message("Traceback\nsomething broke\n\n".as_bytes()), "something broke");
+        assert_eq!(
+            error_message(output.as_bytes()),
+            "No matching distribution found for x"
+        );
+        assert_eq!(
+            error_message("Traceback\nsomething broke\n\n".as_bytes()),
+            "something broke"
+        );
         assert_eq!(error_message(&b""[..]), "");
     }
 }

@@ -21,7 +21,8 @@ const EPSILON: f64 = 1e-12;
 const TOLERANCE: f64 = 3e-6;
 
 const WORDS: [&str; 16] = [
-    "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "alpha", "beta", "gamma", "delta", "rent", "pays", "year", "[", "]", "sep", "##s",
+    "[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "alpha", "beta", "gamma", "delta", "rent",
+    "pays", "year", "[", "]", "sep", "##s",
 ];
 
 type Weights = BTreeMap<String, (Vec<usize>, Vec<f32>)>;
@@ -31,34 +32,70 @@ struct Numbers(u64);
 
 impl Numbers {
     fn next(&mut self) -> f32 {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.0 = self
+            .0
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 40) as f32 / (1u64 << 23) as f32 - 1.0
     }
 }
 
 fn weights() -> Weights {
     let mut shapes = vec![
-        ("embeddings.word_embeddings.weight".to_owned(), vec![WORDS.len(), HIDDEN]),
-        ("embeddings.position_embeddings.weight".to_owned(), vec![POSITIONS, HIDDEN]),
-        ("embeddings.token_type_embeddings.weight".to_owned(), vec![2, HIDDEN]),
+        (
+            "embeddings.word_embeddings.weight".to_owned(),
+            vec![WORDS.len(), HIDDEN],
+        ),
+        (
+            "embeddings.position_embeddings.weight".to_owned(),
+            vec![POSITIONS, HIDDEN],
+        ),
+        (
+            "embeddings.token_type_embeddings.weight".to_owned(),
+            vec![2, HIDDEN],
+        ),
     ];
     let mut norms = vec!["embeddings.LayerNorm".to_owned()];
     for layer in 0..LAYERS {
         let at = format!("encoder.layer.{layer}");
-        norms.extend([format!("{at}.attention.output.LayerNorm"), format!("{at}.output.LayerNorm")]);
-        let square = ["attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"];
+        norms.extend([
+            format!("{at}.attention.output.LayerNorm"),
+            format!("{at}.output.LayerNorm"),
+        ]);
+        let square = [
+            "attention.self.query",
+            "attention.self.key",
+            "attention.self.value",
+            "attention.output.dense",
+        ];
         let all = square.map(|name| (name, HIDDEN, HIDDEN)).into_iter();
-        for (name, outputs, inputs) in all.chain([("intermediate.dense", WIDE, HIDDEN), ("output.dense", HIDDEN, WIDE)]) {
+        for (name, outputs, inputs) in all.chain([
+            ("intermediate.dense", WIDE, HIDDEN),
+            ("output.dense", HIDDEN, WIDE),
+        ]) {
             shapes.push((format!("{at}.{name}.weight"), vec![outputs, inputs]));
             shapes.push((format!("{at}.{name}.bias"), vec![outputs]));
         }
     }
     for norm in norms {
-        shapes.extend([(format!("{norm}.weight"), vec![HIDDEN]), (format!("{norm}.bias"), vec![HIDDEN])]);
+        shapes.extend([
+            (format!("{norm}.weight"), vec![HIDDEN]),
+            (format!("{norm}.bias"), vec![HIDDEN]),
+        ]);
     }
     let mut numbers = Numbers(7);
-    let mut tensor = |shape: Vec<usize>| (shape.clone(), (0..shape.iter().product()).map(|_| numbers.next() * 0.5).collect());
-    shapes.into_iter().map(|(name, shape)| (name, tensor(shape))).collect()
+    let mut tensor = |shape: Vec<usize>| {
+        (
+            shape.clone(),
+            (0..shape.iter().product())
+                .map(|_| numbers.next() * 0.5)
+                .collect(),
+        )
+    };
+    shapes
+        .into_iter()
+        .map(|(name, shape)| (name, tensor(shape)))
+        .collect()
 }
 
 fn write_model(dir: &Path, weights: &Weights) {
@@ -66,10 +103,20 @@ fn write_model(dir: &Path, weights: &Weights) {
     for (name, (shape, numbers)) in weights {
         let start = data.len();
         data.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
-        write!(header, r#""{name}":{{"dtype":"F32","shape":{shape:?},"data_offsets":[{start},{}]}},"#, data.len()).unwrap();
+        write!(
+            header,
+            r#""{name}":{{"dtype":"F32","shape":{shape:?},"data_offsets":[{start},{}]}},"#,
+            data.len()
+        )
+        .unwrap();
     }
     let header = format!("{}}}", header.trim_end_matches(','));
-    let file = [(header.len() as u64).to_le_bytes().as_slice(), header.as_bytes(), &data].concat();
+    let file = [
+        (header.len() as u64).to_le_bytes().as_slice(),
+        header.as_bytes(),
+        &data,
+    ]
+    .concat();
     fs::write(dir.join("model.safetensors"), file).unwrap();
     let config = format!(
         r#"{{"vocab_size":{},"hidden_size":{HIDDEN},"num_hidden_layers":{LAYERS},"num_attention_heads":{HEADS},"intermediate_size":{WIDE},
@@ -81,10 +128,16 @@ fn write_model(dir: &Path, weights: &Weights) {
 }
 
 fn tokenizer_json() -> String {
-    let vocabulary: Vec<String> = WORDS.iter().enumerate().map(|(id, word)| format!(r#""{word}":{id}"#)).collect();
+    let vocabulary: Vec<String> = WORDS
+        .iter()
+        .enumerate()
+        .map(|(id, word)| format!(r#""{word}":{id}"#))
+        .collect();
     let special = |id: usize| {
         let word = WORDS[id];
-        format!(r#"{{"id":{id},"content":"{word}","special":true,"single_word":false,"lstrip":false,"rstrip":false,"normalized":false}}"#)
+        format!(
+            r#"{{"id":{id},"content":"{word}","special":true,"single_word":false,"lstrip":false,"rstrip":false,"normalized":false}}"#
+        )
     };
     let special: Vec<String> = (0..5).map(special).collect();
     format!(
@@ -108,38 +161,67 @@ impl Reference<'_> {
     fn row(&self, name: &str, row: usize) -> Vec<f64> {
         let (shape, numbers) = &self.0[name];
         let width = shape.last().unwrap();
-        numbers[row * width..(row + 1) * width].iter().copied().map(f64::from).collect()
+        numbers[row * width..(row + 1) * width]
+            .iter()
+            .copied()
+            .map(f64::from)
+            .collect()
     }
 
     fn linear(&self, x: &Rows, name: &str) -> Rows {
         let outputs = self.0[&format!("{name}.weight")].0[0];
         let bias = self.row(&format!("{name}.bias"), 0);
-        let output = |x: &[f64], o: usize| dot(x, &self.row(&format!("{name}.weight"), o)) + bias[o];
-        x.iter().map(|x| (0..outputs).map(|o| output(x, o)).collect()).collect()
+        let output =
+            |x: &[f64], o: usize| dot(x, &self.row(&format!("{name}.weight"), o)) + bias[o];
+        x.iter()
+            .map(|x| (0..outputs).map(|o| output(x, o)).collect())
+            .collect()
     }
 
     fn norm(&self, x: &[f64], name: &str) -> Vec<f64> {
         let mean = x.iter().sum::<f64>() / x.len() as f64;
         let variance = x.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / x.len() as f64;
-        let (weight, bias) = (self.row(&format!("{name}.weight"), 0), self.row(&format!("{name}.bias"), 0));
-        (0..x.len()).map(|i| (x[i] - mean) / (variance + EPSILON).sqrt() * weight[i] + bias[i]).collect()
+        let (weight, bias) = (
+            self.row(&format!("{name}.weight"), 0),
+            self.row(&format!("{name}.bias"), 0),
+        );
+        (0..x.len())
+            .map(|i| (x[i] - mean) / (variance + EPSILON).sqrt() * weight[i] + bias[i])
+            .collect()
     }
 
     fn add_norm(&self, x: &Rows, residual: &Rows, name: &str) -> Rows {
-        let sum = |(x, r): (&Vec<f64>, &Vec<f64>)| x.iter().zip(r).map(|(x, r)| x + r).collect::<Vec<_>>();
-        x.iter().zip(residual).map(sum).map(|x| self.norm(&x, name)).collect()
+        let sum = |(x, r): (&Vec<f64>, &Vec<f64>)| {
+            x.iter().zip(r).map(|(x, r)| x + r).collect::<Vec<_>>()
+        };
+        x.iter()
+            .zip(residual)
+            .map(sum)
+            .map(|x| self.norm(&x, name))
+            .collect()
     }
 
     fn attention(&self, x: &Rows, at: &str) -> Rows {
-        let [q, k, v] = ["query", "key", "value"].map(|part| self.linear(x, &format!("{at}.{part}")));
+        let [q, k, v] =
+            ["query", "key", "value"].map(|part| self.linear(x, &format!("{at}.{part}")));
         let size = HIDDEN / HEADS;
         let mut out = vec![vec![0.0; HIDDEN]; x.len()];
         for (head, row) in (0..HEADS).flat_map(|head| (0..x.len()).map(move |row| (head, row))) {
             let columns = head * size..(head + 1) * size;
-            let scores: Vec<f64> = k.iter().map(|k| (dot(&q[row][columns.clone()], &k[columns.clone()]) / (size as f64).sqrt()).exp()).collect();
+            let scores: Vec<f64> = k
+                .iter()
+                .map(|k| {
+                    (dot(&q[row][columns.clone()], &k[columns.clone()]) / (size as f64).sqrt())
+                        .exp()
+                })
+                .collect();
             let total: f64 = scores.iter().sum();
             for column in columns {
-                out[row][column] = scores.iter().zip(&v).map(|(score, v)| score / total * v[column]).sum();
+                out[row][column] = scores
+                    .iter()
+                    .zip(&v)
+                    .map(|(score, v)| score / total * v[column])
+                    .sum();
             }
         }
         out
@@ -150,7 +232,9 @@ impl Reference<'_> {
         let look_up = |(position, id): (usize, &usize)| {
             let word = self.row("embeddings.word_embeddings.weight", *id);
             let position = self.row("embeddings.position_embeddings.weight", position);
-            let sum: Vec<f64> = (0..HIDDEN).map(|i| word[i] + position[i] + segment[i]).collect();
+            let sum: Vec<f64> = (0..HIDDEN)
+                .map(|i| word[i] + position[i] + segment[i])
+                .collect();
             self.norm(&sum, "embeddings.LayerNorm")
         };
         let mut x: Rows = ids.iter().enumerate().map(look_up).collect();
@@ -161,9 +245,15 @@ impl Reference<'_> {
             let mixed = self.add_norm(&mixed, &x, &format!("{at}.attention.output.LayerNorm"));
             let mut wide = self.linear(&mixed, &format!("{at}.intermediate.dense"));
             wide.iter_mut().flatten().for_each(|x| *x = gelu(*x));
-            x = self.add_norm(&self.linear(&wide, &format!("{at}.output.dense")), &mixed, &format!("{at}.output.LayerNorm"));
+            x = self.add_norm(
+                &self.linear(&wide, &format!("{at}.output.dense")),
+                &mixed,
+                &format!("{at}.output.LayerNorm"),
+            );
         }
-        let mean: Vec<f64> = (0..HIDDEN).map(|i| x.iter().map(|row| row[i]).sum::<f64>() / x.len() as f64).collect();
+        let mean: Vec<f64> = (0..HIDDEN)
+            .map(|i| x.iter().map(|row| row[i]).sum::<f64>() / x.len() as f64)
+            .collect();
         let length = dot(&mean, &mean).sqrt();
         mean.into_iter().map(|x| x / length).collect()
     }
@@ -178,14 +268,21 @@ fn gelu(x: f64) -> f64 {
     const STEPS: i32 = 400;
     let density = |t: f64| (-t * t / 2.0).exp() / (2.0 * std::f64::consts::PI).sqrt();
     let step = x / f64::from(STEPS);
-    let inner: f64 = (1..STEPS).map(|i| density(f64::from(i) * step) * if i % 2 == 1 { 4.0 } else { 2.0 }).sum();
+    let inner: f64 = (1..STEPS)
+        .map(|i| density(f64::from(i) * step) * if i % 2 == 1 { 4.0 } else { 2.0 })
+        .sum();
     x * (0.5 + (density(0.0) + inner + density(x)) * step / 3.0)
 }
 
 /// The ids of a text whose words are all in the vocabulary, with the control tokens and the cut to the window.
 fn ids(text: &str) -> Vec<usize> {
-    let words = text.split_whitespace().map(|word| WORDS.iter().position(|known| *known == word).unwrap_or(1));
-    [2].into_iter().chain(words.take(WINDOW - 2)).chain([3]).collect()
+    let words = text
+        .split_whitespace()
+        .map(|word| WORDS.iter().position(|known| *known == word).unwrap_or(1));
+    [2].into_iter()
+        .chain(words.take(WINDOW - 2))
+        .chain([3])
+        .collect()
 }
 
 fn model() -> (TempDir, BertEmbedder, Weights) {
@@ -196,14 +293,28 @@ fn model() -> (TempDir, BertEmbedder, Weights) {
 }
 
 fn assert_close(got: &[f32], want: &[f64], what: &str) {
-    let worst = got.iter().zip(want).map(|(got, want)| (f64::from(*got) - want).abs()).fold(0.0, f64::max);
-    assert!(got.len() == want.len() && worst < TOLERANCE, "{what}: off by {worst}");
+    let worst = got
+        .iter()
+        .zip(want)
+        .map(|(got, want)| (f64::from(*got) - want).abs())
+        .fold(0.0, f64::max);
+    assert!(
+        got.len() == want.len() && worst < TOLERANCE,
+        "{what}: off by {worst}"
+    );
 }
 
 /// Enough texts of all lengths for several batches.
 fn texts() -> Vec<String> {
     let word = |i: usize| WORDS[5 + i * i % 7];
-    (0..60).map(|n| (0..n % 50).map(|i| word(i + n)).collect::<Vec<_>>().join(" ")).collect()
+    (0..60)
+        .map(|n| {
+            (0..n % 50)
+                .map(|i| word(i + n))
+                .collect::<Vec<_>>()
+                .join(" ")
+        })
+        .collect()
 }
 
 #[test]
@@ -224,16 +335,26 @@ fn a_text_has_the_same_bits_alone_and_in_a_batch() {
     let all: Vec<&str> = texts.iter().map(String::as_str).collect();
     let together = embedder.embed(&all, &CancelFlag::default()).unwrap();
     for (text, vector) in all.iter().zip(&together) {
-        assert_eq!(&embedder.embed(&[text], &CancelFlag::default()).unwrap()[0], vector, "{text}");
+        assert_eq!(
+            &embedder.embed(&[text], &CancelFlag::default()).unwrap()[0],
+            vector,
+            "{text}"
+        );
     }
 }
 
 #[test]
 fn control_tokens_in_a_text_are_only_text() {
     let (_dir, embedder, weights) = model();
-    let vector = embedder.embed(&["alpha [SEP] beta"], &CancelFlag::default()).unwrap();
+    let vector = embedder
+        .embed(&["alpha [SEP] beta"], &CancelFlag::default())
+        .unwrap();
     let spelled = [2, 5, 12, 14, 13, 6, 3];
-    assert_close(&vector[0], &Reference(&weights).embed(&spelled), "alpha [ sep ] beta");
+    assert_close(
+        &vector[0],
+        &Reference(&weights).embed(&spelled),
+        "alpha [ sep ] beta",
+    );
 }
 
 #[test]
@@ -241,7 +362,11 @@ fn an_endless_word_costs_no_more_than_the_window() {
     let (_dir, embedder, weights) = model();
     let text = "é".repeat(10_000_000);
     let vector = embedder.embed(&[&text], &CancelFlag::default()).unwrap();
-    assert_close(&vector[0], &Reference(&weights).embed(&[2, 1, 3]), "one unknown word");
+    assert_close(
+        &vector[0],
+        &Reference(&weights).embed(&[2, 1, 3]),
+        "one unknown word",
+    );
 }
 
 #[test]
@@ -251,7 +376,10 @@ fn no_texts_give_no_vectors_and_a_cancelled_call_gives_an_error() {
     assert!(embedder.embed(&[], &cancel).unwrap().is_empty());
     assert_eq!((embedder.id(), embedder.dimensions()), ("tiny", HIDDEN));
     cancel.cancel();
-    assert!(matches!(embedder.embed(&["alpha"], &cancel), Err(ModelError::Cancelled)));
+    assert!(matches!(
+        embedder.embed(&["alpha"], &cancel),
+        Err(ModelError::Cancelled)
+    ));
 }
 
 #[test]
@@ -264,7 +392,15 @@ fn files_that_do_not_fit_together_are_damaged() {
         matches!(BertEmbedder::open("tiny", dir.path(), WINDOW), Err(ModelError::Damaged { path, .. }) if path.ends_with("model.safetensors"))
     };
     assert!(!refused(&weights));
-    let whole = weights.insert(words.clone(), (vec![WORDS.len() - 1, HIDDEN], vec![0.0; (WORDS.len() - 1) * HIDDEN])).unwrap();
+    let whole = weights
+        .insert(
+            words.clone(),
+            (
+                vec![WORDS.len() - 1, HIDDEN],
+                vec![0.0; (WORDS.len() - 1) * HIDDEN],
+            ),
+        )
+        .unwrap();
     assert!(refused(&weights), "a vocabulary that is too small");
     weights.insert(words, whole);
     weights.remove("encoder.layer.1.output.dense.bias");

@@ -1,6 +1,7 @@
 //! The integration tests of `quire-models`, in one binary.
 
+mod answers;
 mod bert;
-mod hub_server;
 mod minilm;
 mod pull;
+mod questions;

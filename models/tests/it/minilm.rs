@@ -42,7 +42,11 @@ fn dot(a: &[f32], b: &[f32]) -> f32 {
 fn vectors_agree_with_numpy() {
     let Some(embedder) = installed() else { return };
     let fixture: Fixture = serde_json::from_str(include_str!("minilm_vectors.json")).unwrap();
-    let texts: Vec<&str> = fixture.vectors.iter().map(|known| known.text.as_str()).collect();
+    let texts: Vec<&str> = fixture
+        .vectors
+        .iter()
+        .map(|known| known.text.as_str())
+        .collect();
     let vectors = embedder.embed(&texts, &CancelFlag::default()).unwrap();
     for (known, vector) in fixture.vectors.iter().zip(&vectors) {
         let cosine = dot(&known.vector, vector);
@@ -53,8 +57,14 @@ fn vectors_agree_with_numpy() {
 #[test]
 fn a_question_is_nearest_to_the_sentence_that_answers_it() {
     let Some(embedder) = installed() else { return };
-    let texts = ["How much is the monthly rent?", "The tenant pays 900 euros each month.", "The roof was painted green.", "Cats sleep a lot."];
+    let texts = [
+        "How much is the monthly rent?",
+        "The tenant pays 900 euros each month.",
+        "The roof was painted green.",
+        "Cats sleep a lot.",
+    ];
     let vectors = embedder.embed(&texts, &CancelFlag::default()).unwrap();
-    let nearest = (1..4).max_by(|a, b| dot(&vectors[0], &vectors[*a]).total_cmp(&dot(&vectors[0], &vectors[*b])));
+    let nearest = (1..4)
+        .max_by(|a, b| dot(&vectors[0], &vectors[*a]).total_cmp(&dot(&vectors[0], &vectors[*b])));
     assert_eq!(nearest, Some(1));
 }

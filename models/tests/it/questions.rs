@@ -2,6 +2,11 @@
 //!
 //! Shared by the test that guards the rates and by `examples/eval_extractive.rs`, which prints them.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "the helpers of tests may panic like tests"
+)]
+
 use std::path::{Path, PathBuf};
 
 use quire_models::passage::passages_from_page;
@@ -12,8 +17,7 @@ use serde::Deserialize;
 
 /// A document with its questions.
 #[derive(Deserialize)]
-pub struct QuestionSet {
-    pub name: String,
+pub(crate) struct QuestionSet {
     /// Path of the text, beside the file of the set. Pages are parted by form feeds.
     pub text: PathBuf,
     /// Language of the text when it is not English, the only one the embedding model knows.
@@ -25,7 +29,7 @@ pub struct QuestionSet {
 
 /// A prompt and what an answer to it must hold.
 #[derive(Deserialize)]
-pub struct Question {
+pub(crate) struct Question {
     pub prompt: String,
     #[serde(default)]
     pub expect: Vec<String>,
@@ -37,7 +41,7 @@ pub struct Question {
 }
 
 impl QuestionSet {
-    pub fn read(path: &Path) -> Self {
+    pub(crate) fn read(path: &Path) -> Self {
         let mut set: Self = toml::from_str(&std::fs::read_to_string(path).unwrap()).unwrap();
         let text = std::fs::read_to_string(path.with_file_name(&set.text)).unwrap();
         set.passages = (1..)
@@ -48,7 +52,7 @@ impl QuestionSet {
     }
 
     /// All sets of a directory, by name.
-    pub fn read_all(dir: &Path) -> Vec<Self> {
+    pub(crate) fn read_all(dir: &Path) -> Vec<Self> {
         let mut files: Vec<PathBuf> = std::fs::read_dir(dir)
             .unwrap()
             .map(|entry| entry.unwrap().path())
@@ -61,7 +65,7 @@ impl QuestionSet {
         files.iter().map(|path| Self::read(path)).collect()
     }
 
-    pub fn ask(&self, engine: &Extractive, prompt: &str) -> Answer {
+    pub(crate) fn ask(&self, engine: &Extractive, prompt: &str) -> Answer {
         let request = AnswerRequest {
             prompt,
             passages: &self.passages,
@@ -77,15 +81,19 @@ impl QuestionSet {
 
 impl Question {
     /// Place of the first item of the answer, context included, that holds what is expected, from 0.
-    pub fn place(&self, answer: &Answer) -> Option<usize> {
+    pub(crate) fn place(&self, answer: &Answer) -> Option<usize> {
         let holds = |item: &str| self.expect.iter().all(|part| item.contains(part.as_str()));
-        answer.text.split("\n- ").position(holds).filter(|_| answer.answered)
+        answer
+            .text
+            .split("\n- ")
+            .position(holds)
+            .filter(|_| answer.answered)
     }
 }
 
 /// How often an engine was right.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Rates {
+pub(crate) struct Rates {
     pub answerable: usize,
     pub at_1: usize,
     pub at_3: usize,
@@ -101,7 +109,7 @@ pub struct Rates {
 }
 
 impl Rates {
-    pub fn of(
+    pub(crate) fn of(
         set: &QuestionSet,
         engine: &Extractive,
         mut each: impl FnMut(&Question, &Answer),
@@ -131,7 +139,7 @@ impl Rates {
         rates
     }
 
-    pub fn add(&mut self, other: Self) {
+    pub(crate) fn add(&mut self, other: Self) {
         self.answerable += other.answerable;
         self.at_1 += other.at_1;
         self.at_3 += other.at_3;

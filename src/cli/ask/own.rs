@@ -38,14 +38,25 @@ impl From<DatabaseError> for OwnServerError {
 impl OwnServer {
     /// Starts database, workers and a listener that only this machine reaches.
     pub(super) async fn start(config: Config) -> Result<Self, OwnServerError> {
-        let config = Config { port: 0, bind: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)], ..config };
+        let config = Config {
+            port: 0,
+            bind: vec![IpAddr::V4(Ipv4Addr::LOCALHOST)],
+            ..config
+        };
         for dir in [&config.data_dir, &config.models_dir] {
-            std::fs::create_dir_all(dir).map_err(|source| ServeError::DataDir { dir: dir.clone(), source })?;
+            std::fs::create_dir_all(dir).map_err(|source| ServeError::DataDir {
+                dir: dir.clone(),
+                source,
+            })?;
         }
         let settings = config.clone();
         let database = spawn_blocking(move || Database::start(&settings)).await??;
         match Self::serve(config, &database).await {
-            Ok((server, url)) => Ok(Self { server, database, url }),
+            Ok((server, url)) => Ok(Self {
+                server,
+                database,
+                url,
+            }),
             Err(error) => {
                 // The first error is the one worth telling.
                 let _ = spawn_blocking(move || database.stop()).await?;
@@ -54,11 +65,18 @@ impl OwnServer {
         }
     }
 
-    async fn serve(config: Config, database: &Database) -> Result<(Server, String), OwnServerError> {
+    async fn serve(
+        config: Config,
+        database: &Database,
+    ) -> Result<(Server, String), OwnServerError> {
         let store = database.open(&config).await?;
         store.migrate().await.map_err(ServeError::from)?;
         let server = Server::start(config, Role::All, store).await?;
-        let address = server.addresses().first().copied().ok_or(OwnServerError::Deaf)?;
+        let address = server
+            .addresses()
+            .first()
+            .copied()
+            .ok_or(OwnServerError::Deaf)?;
         Ok((server, format!("http://{address}")))
     }
 

@@ -53,7 +53,10 @@ impl Printer {
     }
 
     fn show(&mut self) -> Piece<'_> {
-        let kept = self.text.starts_with(&self.shown).then_some(self.shown.len());
+        let kept = self
+            .text
+            .starts_with(&self.shown)
+            .then_some(self.shown.len());
         self.shown.clone_from(&self.text);
         match kept {
             Some(kept) => Piece::More(&self.shown[kept..]),

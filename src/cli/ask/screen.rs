@@ -40,7 +40,12 @@ impl Screen {
     pub(super) fn new(json: bool) -> Self {
         // Draws only when standard error is a terminal.
         let line = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        Self { line, printer: Printer::default(), json, printed: None }
+        Self {
+            line,
+            printer: Printer::default(),
+            json,
+            printed: None,
+        }
     }
 
     /// Shows what is being done.
@@ -54,7 +59,9 @@ impl Screen {
     pub(super) fn upload(&self, file: &Path) -> impl Fn(u64) + Send + Sync + 'static {
         let line = self.line.clone();
         line.disable_steady_tick();
-        line.set_style(style("{spinner} uploading {wide_bar} {bytes}/{total_bytes}"));
+        line.set_style(style(
+            "{spinner} uploading {wide_bar} {bytes}/{total_bytes}",
+        ));
         line.set_length(file.metadata().map_or(0, |metadata| metadata.len()));
         move |bytes| line.inc(bytes)
     }
@@ -63,12 +70,16 @@ impl Screen {
     pub(super) fn show(&mut self, said: &Said) {
         match said {
             Said::JobUpdate { progress, stage } => self.progress(*progress, stage),
-            Said::QueuePosition { position: Some(position) } => {
+            Said::QueuePosition {
+                position: Some(position),
+            } => {
                 self.line.set_style(style("{spinner} {msg}"));
-                self.line.set_message(format!("waiting, number {position} in the queue"));
+                self.line
+                    .set_message(format!("waiting, number {position} in the queue"));
             }
             Said::Restarted => self.printer.restart(),
-            Said::AiChunk { .. } | Said::JobCompleted { .. } | Said::Resync { .. } if self.json => {}
+            Said::AiChunk { .. } | Said::JobCompleted { .. } | Said::Resync { .. } if self.json => {
+            }
             Said::AiChunk { offset, chunk } => {
                 let piece = self.printer.add(*offset, chunk);
                 print(&self.line, &mut self.printed, &piece);
@@ -82,7 +93,10 @@ impl Screen {
                 let piece = self.printer.add(0, partial);
                 print(&self.line, &mut self.printed, &piece);
             }
-            Said::QueuePosition { position: None } | Said::JobFailed { .. } | Said::Error { .. } | Said::Other => {}
+            Said::QueuePosition { position: None }
+            | Said::JobFailed { .. }
+            | Said::Error { .. }
+            | Said::Other => {}
         }
     }
 
@@ -94,7 +108,9 @@ impl Screen {
             return;
         }
         // An answer that never came as a stream.
-        let piece = self.printer.finish(result["answer"].as_str().unwrap_or_default());
+        let piece = self
+            .printer
+            .finish(result["answer"].as_str().unwrap_or_default());
         print(&self.line, &mut self.printed, &piece);
         if self.printed.is_some_and(|last| last != '\n') {
             say("");
@@ -109,7 +125,10 @@ impl Screen {
     pub(super) fn failed(&mut self, job: Uuid, error: &str) {
         self.clear();
         if self.json {
-            say(format!("{:#}", json!({"job_id": job, "status": "failed", "error": error})));
+            say(format!(
+                "{:#}",
+                json!({"job_id": job, "status": "failed", "error": error})
+            ));
         } else if self.printed.is_some_and(|last| last != '\n') {
             say("");
         }
@@ -126,10 +145,15 @@ impl Screen {
         if self.printed.is_some() {
             return;
         }
-        self.line.set_style(style("{spinner} {msg} {wide_bar} {pos} %"));
+        self.line
+            .set_style(style("{spinner} {msg} {wide_bar} {pos} %"));
         self.line.set_length(100);
         self.line.set_position(u64::from(progress));
-        self.line.set_message(if stage == "extract" { "reading" } else { "answering" });
+        self.line.set_message(if stage == "extract" {
+            "reading"
+        } else {
+            "answering"
+        });
     }
 }
 
@@ -139,7 +163,9 @@ impl Screen {
 struct Failed(String);
 
 fn style(template: &str) -> ProgressStyle {
-    ProgressStyle::with_template(template).expect("the templates are constants").progress_chars("=> ")
+    ProgressStyle::with_template(template)
+        .expect("the templates are constants")
+        .progress_chars("=> ")
 }
 
 /// Prints a piece of the answer; the progress line gives way to the first one.
@@ -159,8 +185,13 @@ fn print(line: &ProgressBar, printed: &mut Option<char>, piece: &Piece<'_>) {
 /// The places that the answer rests on, one line each.
 fn sources(result: &Value) -> String {
     let mut lines = String::new();
-    for citation in result["citations"].as_array().map(Vec::as_slice).unwrap_or_default() {
-        let (Some(marker), Some(quote)) = (citation["marker"].as_str(), citation["quote"].as_str()) else {
+    for citation in result["citations"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default()
+    {
+        let (Some(marker), Some(quote)) = (citation["marker"].as_str(), citation["quote"].as_str())
+        else {
             continue;
         };
         let line = format!("  {marker} {}", shortened(quote));
@@ -168,7 +199,11 @@ fn sources(result: &Value) -> String {
             let _ = write!(lines, "\n{line}");
         }
     }
-    if lines.is_empty() { lines } else { format!("Sources:{lines}") }
+    if lines.is_empty() {
+        lines
+    } else {
+        format!("Sources:{lines}")
+    }
 }
 
 /// The quote on one line, cut at a length that fits two lines of a terminal.
@@ -198,7 +233,10 @@ mod tests {
         assert_eq!(lines[..2], ["Sources:", "  [p. 2] It was opened in 1932."]);
         assert_eq!(lines.len(), 3);
         assert!(lines[2].starts_with("  [row 17] word word") && lines[2].ends_with('…'));
-        assert_eq!(lines[2].chars().count(), "  [row 17] ".len() + QUOTE_SHOWN + 1);
+        assert_eq!(
+            lines[2].chars().count(),
+            "  [row 17] ".len() + QUOTE_SHOWN + 1
+        );
     }
 
     #[test]

@@ -29,6 +29,9 @@ const REDIAL: Duration = Duration::from_millis(500);
 /// The server pings every 30 s; who is silent for three of them is gone.
 const SILENCE: Duration = Duration::from_secs(90);
 
+/// What a server says that cannot reach its database: worth another connection.
+const OVERLOADED: &str = "overloaded";
+
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
 /// Something about the job.
@@ -79,6 +82,8 @@ pub enum Said {
     },
     /// The server did not understand or will not.
     Error {
+        /// For programs.
+        code: String,
         /// In words.
         message: String,
     },
@@ -92,7 +97,10 @@ impl Said {
     pub fn is_end(&self) -> bool {
         match self {
             Self::JobCompleted { .. } | Self::JobFailed { .. } | Self::Error { .. } => true,
-            Self::Resync { status, .. } => matches!(status.as_str(), "completed" | "failed" | "cancelled" | "dead"),
+            Self::Resync { status, .. } => matches!(
+                status.as_str(),
+                "completed" | "failed" | "cancelled" | "dead"
+            ),
             _ => false,
         }
     }
@@ -107,16 +115,26 @@ struct Numbered {
 
 impl Client {
     /// Tells `listen` everything about the job until it ends; the last thing told is its end.
-    pub async fn follow(&self, job: Uuid, mut listen: impl FnMut(&Said)) -> Result<Said, ClientError> {
+    pub async fn follow(
+        &self,
+        job: Uuid,
+        mut listen: impl FnMut(&Said),
+    ) -> Result<Said, ClientError> {
         let mut since = None;
         let mut heard_at = Instant::now();
         loop {
-            let reason = match self.listen(job, &mut since, &mut heard_at, &mut listen).await {
+            let reason = match self
+                .listen(job, &mut since, &mut heard_at, &mut listen)
+                .await
+            {
                 Ok(end) => return Ok(end),
                 Err(error) => error.to_string(),
             };
             if heard_at.elapsed() > PATIENCE {
-                return Err(ClientError::Unreachable { url: self.url.clone(), reason });
+                return Err(ClientError::Unreachable {
+                    url: self.url.clone(),
+                    reason,
+                });
             }
             sleep(REDIAL).await;
         }
@@ -137,9 +155,16 @@ impl Client {
                 Ok(None) | Err(_) => return Err(Error::ConnectionClosed),
             };
             *heard_at = Instant::now();
-            let Message::Text(text) = message else { continue };
+            let Message::Text(text) = message else {
+                continue;
+            };
             // A frame that cannot be read is one of a newer server.
-            let Ok(Numbered { seq, said }) = serde_json::from_str(text.as_str()) else { continue };
+            let Ok(Numbered { seq, said }) = serde_json::from_str(text.as_str()) else {
+                continue;
+            };
+            if matches!(&said, Said::Error { code, .. } if code == OVERLOADED) {
+                return Err(Error::ConnectionClosed);
+            }
             *since = seq.or(*since);
             listen(&said);
             if said.is_end() {
@@ -152,7 +177,9 @@ impl Client {
 
     async fn connect(&self, job: Uuid, since: Option<i64>) -> Result<Socket, Error> {
         let url = format!("{}/ws", self.url.replacen("http", "ws", 1));
-        let uri = url.parse().map_err(|_| Error::Url(tokio_tungstenite::tungstenite::error::UrlError::UnsupportedUrlScheme))?;
+        let uri = url.parse().map_err(|_| {
+            Error::Url(tokio_tungstenite::tungstenite::error::UrlError::UnsupportedUrlScheme)
+        })?;
         let request = ClientRequestBuilder::new(uri).with_sub_protocol("quire.v1");
         let (mut socket, _) = connect_async(request).await?;
         let hello = json!({"type": "hello", "topics": [format!("job:{job}")], "since": since});
@@ -178,25 +205,61 @@ mod tests {
 
     #[test]
     fn frames_are_read() {
-        let (seq, said) = read(r#"{"type":"ai_chunk","seq":9,"ts":"x","job_id":"y","offset":3,"chunk":"abc"}"#);
-        assert_eq!((seq, said), (Some(9), Said::AiChunk { offset: 3, chunk: "abc".into() }));
-        let (seq, said) = read(r#"{"type":"queue_position","ts":"x","job_id":"y","position":null}"#);
+        let (seq, said) =
+            read(r#"{"type":"ai_chunk","seq":9,"ts":"x","job_id":"y","offset":3,"chunk":"abc"}"#);
+        assert_eq!(
+            (seq, said),
+            (
+                Some(9),
+                Said::AiChunk {
+                    offset: 3,
+                    chunk: "abc".into()
+                }
+            )
+        );
+        let (seq, said) =
+            read(r#"{"type":"queue_position","ts":"x","job_id":"y","position":null}"#);
         assert_eq!((seq, said), (None, Said::QueuePosition { position: None }));
-        assert_eq!(read(r#"{"type":"notification","seq":1,"what":{}}"#), (Some(1), Said::Other));
-        assert_eq!(read(r#"{"type":"restarted","seq":2,"attempt":2}"#).1, Said::Restarted);
+        assert_eq!(
+            read(r#"{"type":"notification","seq":1,"what":{}}"#),
+            (Some(1), Said::Other)
+        );
+        assert_eq!(
+            read(r#"{"type":"restarted","seq":2,"attempt":2}"#).1,
+            Said::Restarted
+        );
     }
 
     #[test]
     fn only_ends_end() {
-        assert!(read(r#"{"type":"job_failed","error":"no","code":"x"}"#).1.is_end());
-        assert!(read(r#"{"type":"resync","status":"completed","partial":"42"}"#).1.is_end());
-        assert!(!read(r#"{"type":"resync","status":"running","partial":"4"}"#).1.is_end());
+        assert!(
+            read(r#"{"type":"job_failed","error":"no","code":"x"}"#)
+                .1
+                .is_end()
+        );
+        assert!(
+            read(r#"{"type":"resync","status":"completed","partial":"42"}"#)
+                .1
+                .is_end()
+        );
+        assert!(
+            !read(r#"{"type":"resync","status":"running","partial":"4"}"#)
+                .1
+                .is_end()
+        );
         assert!(!Said::Other.is_end());
     }
 
-    #[expect(clippy::result_large_err, reason = "the signature is tungstenite's")]
+    #[expect(
+        clippy::result_large_err,
+        clippy::unnecessary_wraps,
+        reason = "the signature is tungstenite's"
+    )]
     fn speaks_v1(_: &Request, mut response: Response) -> Result<Response, ErrorResponse> {
-        response.headers_mut().insert("sec-websocket-protocol", http::HeaderValue::from_static("quire.v1"));
+        response.headers_mut().insert(
+            "sec-websocket-protocol",
+            http::HeaderValue::from_static("quire.v1"),
+        );
         Ok(response)
     }
 
@@ -210,7 +273,16 @@ mod tests {
         for frame in frames {
             let (stream, _) = listener.accept().await.unwrap();
             let mut socket = accept_hdr_async(stream, speaks_v1).await.unwrap();
-            hellos.push(socket.next().await.unwrap().unwrap().into_text().unwrap().to_string());
+            hellos.push(
+                socket
+                    .next()
+                    .await
+                    .unwrap()
+                    .unwrap()
+                    .into_text()
+                    .unwrap()
+                    .to_string(),
+            );
             socket.send(Message::text(frame)).await.unwrap();
         }
         hellos
@@ -222,10 +294,24 @@ mod tests {
         let client = Client::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
         let job = Uuid::nil();
         let mut told = Vec::new();
-        let (hellos, end) = tokio::join!(flaky_server(listener), client.follow(job, |said| told.push(said.clone())));
-        assert_eq!(end.unwrap(), Said::JobCompleted { ai_response: "42".into() });
+        let (hellos, end) = tokio::join!(
+            flaky_server(listener),
+            client.follow(job, |said| told.push(said.clone()))
+        );
+        assert_eq!(
+            end.unwrap(),
+            Said::JobCompleted {
+                ai_response: "42".into()
+            }
+        );
         assert_eq!(told.len(), 2);
         let topics = r#""topics":["job:00000000-0000-0000-0000-000000000000"],"type":"hello"}"#;
-        assert_eq!(hellos, [format!(r#"{{"since":null,{topics}"#), format!(r#"{{"since":7,{topics}"#)]);
+        assert_eq!(
+            hellos,
+            [
+                format!(r#"{{"since":null,{topics}"#),
+                format!(r#"{{"since":7,{topics}"#)
+            ]
+        );
     }
 }

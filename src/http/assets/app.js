@@ -128,7 +128,7 @@ function cardOf(id, name, first) {
     progress: part("progress"), answer: part("answer"), stop: part("stop"), result: part("result"),
   };
   card.name.textContent = name;
-  card.result.href = `/api/jobs/${encodeURIComponent(id)}/result?format=md`;
+  card.result.href = `/api/jobs/${encodeURIComponent(id)}/result?format=text`;
   card.stop.addEventListener("click", () => cancel(card));
   cards.set(id, card);
   byId("jobs")[first ? "prepend" : "append"](node);

@@ -6,11 +6,7 @@
 //! A job that was uploaded through another process has no guard here: its own age is the measure. Nothing waits here, and
 //! `quire.v1` clients, who can ask for the past, are never held back.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
@@ -60,12 +56,23 @@ impl UploadHold {
         let now = Instant::now();
         let mut replies = self.inner.replies.lock();
         replies.retain(|_, reply| !matches!(reply, Reply::Written { open_at } if *open_at <= now));
-        let entry = replies.entry(job).or_insert(Reply::Pending { writers: 0, since: now });
+        let entry = replies.entry(job).or_insert(Reply::Pending {
+            writers: 0,
+            since: now,
+        });
         match entry {
             Reply::Pending { writers, .. } => *writers += 1,
-            Reply::Written { .. } => *entry = Reply::Pending { writers: 1, since: now },
+            Reply::Written { .. } => {
+                *entry = Reply::Pending {
+                    writers: 1,
+                    since: now,
+                }
+            }
         }
-        ReplyGuard { hold: self.clone(), job }
+        ReplyGuard {
+            hold: self.clone(),
+            job,
+        }
     }
 
     /// Until when the job's frames wait; `None` when they may go. `settled` is what [`settled`] gave for the job.
@@ -93,7 +100,12 @@ impl UploadHold {
         if let Some(Reply::Pending { writers, .. }) = replies.get_mut(&job) {
             *writers -= 1;
             if *writers == 0 {
-                replies.insert(job, Reply::Written { open_at: Instant::now() + GRACE });
+                replies.insert(
+                    job,
+                    Reply::Written {
+                        open_at: Instant::now() + GRACE,
+                    },
+                );
             }
         }
         drop(replies);
@@ -139,13 +151,19 @@ mod tests {
     fn frames_wait_for_the_reply_and_a_grace() {
         let (hold, job) = (UploadHold::new(), JobId::generate());
         let guard = hold.begin(job);
-        assert!(is_held(&hold, job, Instant::now() + GRACE * 2), "the reply is still on its way");
+        assert!(
+            is_held(&hold, job, Instant::now() + GRACE * 2),
+            "the reply is still on its way"
+        );
         let before = Instant::now();
         drop(guard);
         let after = Instant::now();
         assert!(is_held(&hold, job, before + GRACE - MOMENT));
         assert!(!is_held(&hold, job, after + GRACE));
-        assert!(!is_held(&hold, JobId::generate(), before), "other jobs are not held");
+        assert!(
+            !is_held(&hold, JobId::generate(), before),
+            "other jobs are not held"
+        );
     }
 
     #[test]
@@ -197,6 +215,10 @@ mod tests {
         assert_eq!(wait(0), GRACE);
         assert_eq!(wait(100), Duration::from_millis(50));
         assert_eq!(wait(5_000), Duration::ZERO);
-        assert_eq!(wait(-3_600_000), GRACE, "a clock that is ahead adds nothing");
+        assert_eq!(
+            wait(-3_600_000),
+            GRACE,
+            "a clock that is ahead adds nothing"
+        );
     }
 }

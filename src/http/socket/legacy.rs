@@ -4,6 +4,8 @@
 //! moment ago. The same look at the table mends everything else: frames lost to slowness, a job that was held back
 //! for its uploader. What the client sends is ignored: the contract has no message for it.
 
+#[cfg(test)]
+mod client;
 pub(super) mod feed;
 mod frame;
 mod render;
@@ -33,8 +35,16 @@ const BACKOFF: Duration = Duration::from_secs(1);
 
 /// Serves the connection until it ends.
 pub(super) async fn serve(session: Session, wire: &mut Wire) -> End {
-    let frames = session.hold.feed().subscribe(session.store.events(), &session.hold);
-    let mut socket = Socket { session, frames, seam: Seam::default(), look_at: Some(Instant::now()) };
+    let frames = session
+        .hold
+        .feed()
+        .subscribe(session.store.events(), &session.hold);
+    let mut socket = Socket {
+        session,
+        frames,
+        seam: Seam::default(),
+        look_at: Some(Instant::now()),
+    };
     loop {
         if let Err(end) = socket.step(wire).await {
             return end;
@@ -97,7 +107,9 @@ impl Socket {
         let now = Instant::now();
         for snapshot in snapshots {
             let job = &snapshot.job;
-            let settled = self.seam.settled(job.id, || settled(job.created_at, clock::now(), now));
+            let settled = self
+                .seam
+                .settled(job.id, || settled(job.created_at, clock::now(), now));
             if let Some(until) = self.session.hold.gate(job.id, settled, now) {
                 // Held for its uploader; the renderer may not know of it, so it is looked up again.
                 let again = until.min(now + GRACE);

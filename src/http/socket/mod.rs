@@ -9,9 +9,9 @@ mod legacy;
 #[cfg(test)]
 pub(crate) mod sample;
 pub(crate) mod sequence;
-pub(crate) mod v1;
 #[cfg(test)]
 mod tests;
+pub(crate) mod v1;
 mod wire;
 
 use axum::{
@@ -119,12 +119,20 @@ struct Session {
 }
 
 /// CORS does not cover sockets, so the page's origin is asked for here.
-fn upgrade(state: &AppState, query: &SocketQuery, headers: &HeaderMap, request: Upgrade) -> Response {
+fn upgrade(
+    state: &AppState,
+    query: &SocketQuery,
+    headers: &HeaderMap,
+    request: Upgrade,
+) -> Response {
     if !state.origins.allows_request(headers) {
         return ApiError::ForbiddenOrigin.into_response();
     }
     let upgrade = match request {
-        Ok(upgrade) => upgrade.protocols([V1]).max_message_size(READ_LIMIT).max_frame_size(READ_LIMIT),
+        Ok(upgrade) => upgrade
+            .protocols([V1])
+            .max_message_size(READ_LIMIT)
+            .max_frame_size(READ_LIMIT),
         Err(rejection) => return rejection.into_response(),
     };
     let v1 = query.v.as_deref() == Some("1") || upgrade.selected_protocol().is_some();
@@ -139,7 +147,11 @@ fn upgrade(state: &AppState, query: &SocketQuery, headers: &HeaderMap, request: 
 
 async fn serve(session: Session, socket: WebSocket, v1: bool) {
     let mut wire = Wire::new(socket);
-    let end = if v1 { v1::serve(session, &mut wire).await } else { legacy::serve(session, &mut wire).await };
+    let end = if v1 {
+        v1::serve(session, &mut wire).await
+    } else {
+        legacy::serve(session, &mut wire).await
+    };
     tracing::debug!(?end, v1, "socket ended");
     wire.close(end).await;
 }

@@ -13,7 +13,14 @@ pub(crate) const JOB: JobId = JobId(Uuid::from_u128(0x0199_8c6e_2f5b_7c3a_9d50_6
 /// A record of [`JOB`], created at the epoch of Unix and therefore long settled.
 pub(crate) fn record(seq: i64, event: Event) -> Arc<EventRecord> {
     let at = DateTime::UNIX_EPOCH;
-    Arc::new(EventRecord { job_id: JOB, owner: Owner::LOCAL, seq, at, job_created_at: at, event })
+    Arc::new(EventRecord {
+        job_id: JOB,
+        owner: Owner::LOCAL,
+        seq,
+        at,
+        job_created_at: at,
+        event,
+    })
 }
 
 /// The number of the `position`-th event of an epoch.
@@ -23,21 +30,37 @@ pub(crate) fn seq(epoch: i64, position: i64) -> i64 {
 
 /// A part of the answer.
 pub(crate) fn chunk(offset: usize, text: &str) -> Event {
-    Event::Chunk { offset: offset as u64, text: text.to_owned() }
+    Event::Chunk {
+        offset: offset as u64,
+        text: text.to_owned(),
+    }
 }
 
 /// A progress event.
 pub(crate) fn progress(progress: u8) -> Event {
-    Event::Progress { progress, stage: Stage::Extract, done: 1, total: None }
+    Event::Progress {
+        progress,
+        stage: Stage::Extract,
+        done: 1,
+        total: None,
+    }
 }
 
 /// A failure.
 pub(crate) fn failed(message: &str) -> Event {
-    Event::Failed { code: "damaged".to_owned(), message: message.to_owned() }
+    Event::Failed {
+        code: "damaged".to_owned(),
+        message: message.to_owned(),
+    }
 }
 
 /// What the store says about [`JOB`] to somebody who just came.
-pub(crate) fn snapshot(state: JobState, progress: i16, partial: &str, last_seq: i64) -> JobSnapshot {
+pub(crate) fn snapshot(
+    state: JobState,
+    progress: i16,
+    partial: &str,
+    last_seq: i64,
+) -> JobSnapshot {
     let at = DateTime::UNIX_EPOCH;
     let job = Job {
         id: JOB,
@@ -62,7 +85,11 @@ pub(crate) fn snapshot(state: JobState, progress: i16, partial: &str, last_seq: 
         error_code: None,
         error_message: (state == JobState::Failed).then(|| "it broke".to_owned()),
     };
-    JobSnapshot { job, partial: partial.to_owned(), last_seq }
+    JobSnapshot {
+        job,
+        partial: partial.to_owned(),
+        last_seq,
+    }
 }
 
 /// All that was ever broadcast about a job.
@@ -75,7 +102,10 @@ pub(crate) struct History {
 impl History {
     /// What a read of the table gives when `until` records were broadcast: it waits for those that are not stored yet.
     pub(crate) fn stored(&self, until: usize) -> Vec<EventRecord> {
-        self.records[..until].iter().map(|record| EventRecord::clone(record)).collect()
+        self.records[..until]
+            .iter()
+            .map(|record| EventRecord::clone(record))
+            .collect()
     }
 }
 
@@ -100,12 +130,20 @@ fn step() -> impl Strategy<Value = Step> {
 
 /// Every kind of life that the store can give a job.
 pub(crate) fn histories() -> impl Strategy<Value = History> {
-    vec(step(), 0..40).prop_map(|steps| History { records: live(&steps) })
+    vec(step(), 0..40).prop_map(|steps| History {
+        records: live(&steps),
+    })
 }
 
 /// Plays the steps as the store would number them.
 fn live(steps: &[Step]) -> Vec<Arc<EventRecord>> {
-    let mut player = Player { records: Vec::new(), epoch: 0, position: 0, answer: String::new(), ended: false };
+    let mut player = Player {
+        records: Vec::new(),
+        epoch: 0,
+        position: 0,
+        answer: String::new(),
+        ended: false,
+    };
     player.push(Event::Queued);
     player.next_epoch();
     for step in steps {
@@ -145,7 +183,9 @@ impl Player {
             }
             Step::End(kind) => {
                 self.turn(match kind {
-                    0 => Event::Completed { answer: self.answer.clone() },
+                    0 => Event::Completed {
+                        answer: self.answer.clone(),
+                    },
                     1 => failed("it broke"),
                     _ => Event::Cancelled,
                 });
@@ -166,7 +206,8 @@ impl Player {
     }
 
     fn push(&mut self, event: Event) {
-        self.records.push(record(seq(self.epoch, self.position), event));
+        self.records
+            .push(record(seq(self.epoch, self.position), event));
         self.position += 1;
     }
 }

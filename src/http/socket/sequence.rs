@@ -36,7 +36,13 @@ pub(crate) struct Sequencer {
 impl Sequencer {
     /// A reader that has everything up to `seq`, or nothing at [`START`].
     pub(crate) fn after(seq: i64) -> Self {
-        Self { seq, epoch: seq >> POSITION_BITS, next: None, behind: false, waiting: Vec::new() }
+        Self {
+            seq,
+            epoch: seq >> POSITION_BITS,
+            next: None,
+            behind: false,
+            waiting: Vec::new(),
+        }
     }
 
     /// The last event that was let through: where the table is to be read from.
@@ -99,7 +105,11 @@ impl Sequencer {
         let Event::Chunk { offset, .. } = record.event else {
             return true;
         };
-        let next = if epoch_of(record) == self.epoch { self.next } else { Some(0) };
+        let next = if epoch_of(record) == self.epoch {
+            self.next
+        } else {
+            Some(0)
+        };
         offset == 0 || next == Some(offset)
     }
 
@@ -123,14 +133,18 @@ mod tests {
 
     use proptest::prelude::*;
 
-    use super::{
-        super::sample::{History, histories},
-        *,
-    };
+    use super::*;
+    use crate::http::socket::sample::{History, chunk, histories, record, seq};
 
     /// A reader who comes back with `last` when `from` events were broadcast; broadcasts in `missed` do not reach it. Whether it
     /// looks at the table before it listens is up to `looks`: a hole must show by itself.
-    fn read(history: &History, last: i64, from: usize, looks: bool, missed: Range<usize>) -> Vec<Arc<EventRecord>> {
+    fn read(
+        history: &History,
+        last: i64,
+        from: usize,
+        looks: bool,
+        missed: Range<usize>,
+    ) -> Vec<Arc<EventRecord>> {
         let (mut reader, mut out) = (Sequencer::after(last), Vec::new());
         let look = |reader: &mut Sequencer, until: usize, out: &mut Vec<Arc<EventRecord>>| {
             reader.stored(history.stored(until), out);
@@ -196,11 +210,13 @@ mod tests {
 
     #[test]
     fn what_the_table_lost_for_good_holds_nobody_up() {
-        use super::super::sample::{chunk, record, seq};
         let (mut reader, mut out) = (Sequencer::after(START), Vec::new());
         reader.live(record(seq(1, 9), chunk(5, "later")), &mut out);
         assert!(out.is_empty() && reader.is_behind());
-        reader.stored(vec![EventRecord::clone(&record(seq(1, 9), chunk(5, "later")))], &mut out);
+        reader.stored(
+            vec![EventRecord::clone(&record(seq(1, 9), chunk(5, "later")))],
+            &mut out,
+        );
         reader.settle(&mut out);
         assert!(out.len() == 1 && !reader.is_behind());
     }

@@ -11,7 +11,9 @@ use self::rig::{Client, Rig};
 /// The texts of the frames of one type under one key.
 fn texts(frames: &[Value], kind: &str, key: &str) -> Vec<String> {
     let of_kind = frames.iter().filter(|frame| frame["type"] == kind);
-    of_kind.map(|frame| frame[key].as_str().unwrap().to_owned()).collect()
+    of_kind
+        .map(|frame| frame[key].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[tokio::test]
@@ -25,7 +27,10 @@ async fn a_listener_who_comes_in_the_middle_is_told_the_state_and_then_the_rest(
     let mut second = Client::legacy(rig.address).await;
     assert_eq!(second.frame().await["type"], "job_update");
     let so_far = second.frame().await;
-    assert_eq!(so_far, json!({"type": "ai_chunk", "job_id": job, "chunk": "one ", "partial": "one "}));
+    assert_eq!(
+        so_far,
+        json!({"type": "ai_chunk", "job_id": job, "chunk": "one ", "partial": "one "})
+    );
 
     rig.say("two");
     rig.finish();
@@ -53,7 +58,10 @@ async fn the_first_listener_of_a_running_job_gets_it_whole() {
     rig.finish();
     let frames = late.until_end().await;
     assert_eq!(texts(&frames, "ai_chunk", "chunk").concat(), "and ended");
-    assert_eq!(texts(&frames, "job_completed", "ai_response"), ["begun and ended"]);
+    assert_eq!(
+        texts(&frames, "job_completed", "ai_response"),
+        ["begun and ended"]
+    );
     rig.stop().await;
 }
 
@@ -61,7 +69,10 @@ async fn the_first_listener_of_a_running_job_gets_it_whole() {
 async fn the_sockets_of_another_process_tell_the_same_story() {
     let rig = Rig::start().await;
     let second = rig.second().await;
-    let (mut here, mut there) = (Client::legacy(rig.address).await, Client::legacy(second).await);
+    let (mut here, mut there) = (
+        Client::legacy(rig.address).await,
+        Client::legacy(second).await,
+    );
     rig.upload().await;
     for part in ["a", "b", "ß", "d"] {
         rig.say(part);
@@ -70,7 +81,10 @@ async fn the_sockets_of_another_process_tell_the_same_story() {
     for client in [&mut here, &mut there] {
         let frames = client.until_end().await;
         assert_eq!(texts(&frames, "ai_chunk", "chunk").concat(), "abßd");
-        assert_eq!(texts(&frames, "ai_chunk", "partial").last().unwrap(), "abßd");
+        assert_eq!(
+            texts(&frames, "ai_chunk", "partial").last().unwrap(),
+            "abßd"
+        );
         assert_eq!(texts(&frames, "job_completed", "ai_response"), ["abßd"]);
     }
     rig.stop().await;
@@ -97,13 +111,20 @@ async fn a_client_that_is_cut_off_gets_exactly_the_rest() {
     drop(client);
     rig.say("in 1932");
     let since = frames.last().unwrap()["seq"].clone();
-    let mut client = Client::v1(rig.address, json!({"type": "hello", "topics": topics, "since": since})).await;
+    let mut client = Client::v1(
+        rig.address,
+        json!({"type": "hello", "topics": topics, "since": since}),
+    )
+    .await;
     frames.push(client.frame_of("ai_chunk").await);
     rig.say(".");
     rig.finish();
     frames.extend(client.until_end().await);
 
-    let numbers: Vec<_> = frames.iter().map(|frame| frame["seq"].as_i64().unwrap()).collect();
+    let numbers: Vec<_> = frames
+        .iter()
+        .map(|frame| frame["seq"].as_i64().unwrap())
+        .collect();
     assert!(numbers.is_sorted_by(|a, b| a < b), "{numbers:?}");
     let mut text = String::new();
     for frame in frames.iter().filter(|frame| frame["type"] == "ai_chunk") {
@@ -125,19 +146,28 @@ async fn a_client_of_all_jobs_gets_the_state_first() {
     let mut told = String::new();
     while told != "half" {
         let frame = first.frame().await;
-        let text = frame["partial"].as_str().or(frame["chunk"].as_str()).unwrap_or_default();
+        let text = frame["partial"]
+            .as_str()
+            .or(frame["chunk"].as_str())
+            .unwrap_or_default();
         told.push_str(text);
     }
     let mut client = Client::v1(rig.address, json!({"type": "hello"})).await;
     let state = client.frame().await;
-    assert_eq!((&state["type"], &state["status"], &state["partial"]), (&json!("resync"), &json!("streaming"), &json!("half")));
+    assert_eq!(
+        (&state["type"], &state["status"], &state["partial"]),
+        (&json!("resync"), &json!("streaming"), &json!("half"))
+    );
     assert_eq!(state["job_id"], job);
     rig.say(" and half");
     rig.finish();
     for client in [&mut first, &mut client] {
         let frames = client.until_end().await;
         assert_eq!(texts(&frames, "ai_chunk", "chunk").concat(), " and half");
-        assert_eq!(texts(&frames, "job_completed", "ai_response"), ["half and half"]);
+        assert_eq!(
+            texts(&frames, "job_completed", "ai_response"),
+            ["half and half"]
+        );
     }
     rig.stop().await;
 }
@@ -147,15 +177,25 @@ async fn a_cancelled_job_ends_for_both_kinds_of_client() {
     let rig = Rig::start().await;
     let mut legacy = Client::legacy(rig.address).await;
     let job = rig.upload().await;
-    let mut v1 = Client::v1(rig.address, json!({"type": "hello", "topics": [format!("job:{job}")]})).await;
+    let mut v1 = Client::v1(
+        rig.address,
+        json!({"type": "hello", "topics": [format!("job:{job}")]}),
+    )
+    .await;
     rig.say("never to be finished");
     v1.frame_of("ai_chunk").await;
     let cancel = Message::text(json!({"type": "cancel", "job_id": job}).to_string());
     v1.send(cancel.clone()).await;
     let end = v1.frame_of("job_failed").await;
-    assert_eq!((&end["code"], &end["error"]), (&json!("cancelled"), &json!("job was cancelled")));
+    assert_eq!(
+        (&end["code"], &end["error"]),
+        (&json!("cancelled"), &json!("job was cancelled"))
+    );
     let end = legacy.until_end().await.pop().unwrap();
-    assert_eq!(end, json!({"type": "job_failed", "job_id": job, "error": "job was cancelled"}));
+    assert_eq!(
+        end,
+        json!({"type": "job_failed", "job_id": job, "error": "job was cancelled"})
+    );
     v1.send(cancel).await;
     assert_eq!(v1.frame().await["code"], "invalid_state");
     rig.stop().await;
@@ -165,9 +205,16 @@ async fn a_cancelled_job_ends_for_both_kinds_of_client() {
 async fn what_a_client_must_not_send_is_answered_or_closes_the_socket() {
     let rig = Rig::start().await;
     let unknown = "01998c6e-2f5b-7c3a-9d50-6a3f0e9f1b11";
-    let mut client = Client::v1(rig.address, json!({"type": "hello", "topics": [format!("job:{unknown}")]})).await;
+    let mut client = Client::v1(
+        rig.address,
+        json!({"type": "hello", "topics": [format!("job:{unknown}")]}),
+    )
+    .await;
     let error = client.frame().await;
-    assert_eq!((&error["code"], &error["job_id"]), (&json!("not_found"), &json!(unknown)));
+    assert_eq!(
+        (&error["code"], &error["job_id"]),
+        (&json!("not_found"), &json!(unknown))
+    );
     client.send(Message::binary(vec![1, 2, 3])).await;
     assert_eq!(client.frame().await["code"], "bad_message");
     client.send(Message::text(r#"{"type":"ping"}"#)).await;
@@ -176,7 +223,9 @@ async fn what_a_client_must_not_send_is_answered_or_closes_the_socket() {
     assert_eq!(client.close_code().await, 1009);
 
     let mut legacy = Client::legacy(rig.address).await;
-    legacy.send(Message::text("a client of the contract may say anything")).await;
+    legacy
+        .send(Message::text("a client of the contract may say anything"))
+        .await;
     legacy.send(Message::binary(vec![0; 2 * 1024 * 1024])).await;
     assert_eq!(legacy.close_code().await, 1009);
     rig.stop().await;
@@ -188,7 +237,10 @@ async fn both_kinds_of_socket_are_told_when_the_server_stops() {
     let mut legacy = Client::legacy(rig.address).await;
     let mut v1 = Client::v1(rig.address, json!({"type": "hello"})).await;
     rig.shutdown.cancel();
-    assert_eq!((legacy.close_code().await, v1.close_code().await), (1012, 1012));
+    assert_eq!(
+        (legacy.close_code().await, v1.close_code().await),
+        (1012, 1012)
+    );
     rig.stop().await;
 }
 
@@ -199,9 +251,15 @@ async fn a_page_of_a_foreign_origin_gets_no_socket() {
         let uri = format!("ws://{}/ws", rig.address).parse().unwrap();
         ClientRequestBuilder::new(uri).with_header("Origin", origin)
     };
-    let refused = tokio_tungstenite::connect_async(request("https://evil.example")).await.unwrap_err();
+    let refused = tokio_tungstenite::connect_async(request("https://evil.example"))
+        .await
+        .unwrap_err();
     assert!(matches!(refused, Error::Http(response) if response.status() == 403));
-    assert!(tokio_tungstenite::connect_async(request("http://localhost:3000")).await.is_ok());
+    assert!(
+        tokio_tungstenite::connect_async(request("http://localhost:3000"))
+            .await
+            .is_ok()
+    );
     rig.stop().await;
 }
 
@@ -214,16 +272,86 @@ async fn an_event_stream_ends_with_the_job_and_resumes_behind_any_event() {
     rig.finish();
     let (status, whole) = rig.stream(&job, None).await;
     assert_eq!(status, 200);
-    let ids = |body: &str| -> Vec<i64> { body.lines().filter_map(|line| line.strip_prefix("id: ")?.parse().ok()).collect() };
+    let ids = |body: &str| -> Vec<i64> {
+        body.lines()
+            .filter_map(|line| line.strip_prefix("id: ")?.parse().ok())
+            .collect()
+    };
     let all = ids(&whole);
     assert!(all.len() >= 4 && all.is_sorted_by(|a, b| a < b), "{whole}");
-    assert!(whole.contains("event: ai_chunk\n") && whole.contains("event: job_completed\n"), "{whole}");
+    assert!(
+        whole.contains("event: ai_chunk\n") && whole.contains("event: job_completed\n"),
+        "{whole}"
+    );
     for (index, last) in all.iter().enumerate().take(all.len() - 1) {
         let (status, rest) = rig.stream(&job, Some(*last)).await;
         assert_eq!((status, ids(&rest)), (200, all[index + 1..].to_vec()));
     }
     assert_eq!(rig.stream(&job, all.last().copied()).await.0, 204);
-    assert_eq!(rig.stream("01998c6e-2f5b-7c3a-9d50-6a3f0e9f1b11", None).await.0, 404);
+    assert_eq!(
+        rig.stream("01998c6e-2f5b-7c3a-9d50-6a3f0e9f1b11", None)
+            .await
+            .0,
+        404
+    );
     assert_eq!(rig.stream("job-123", None).await.0, 404);
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn zz_measure() {
+    let rig = Rig::start().await;
+    let n = 100;
+    let mut clients = Vec::new();
+    for _ in 0..n {
+        clients.push(Client::legacy(rig.address).await);
+    }
+    let cpu = || {
+        let t = std::fs::read_to_string("/proc/self/stat").unwrap();
+        let f: Vec<&str> = t.rsplit(')').next().unwrap().split_whitespace().collect();
+        f[11].parse::<u64>().unwrap() + f[12].parse::<u64>().unwrap()
+    };
+    rig.upload().await;
+    let before = cpu();
+    let start = std::time::Instant::now();
+    let tasks: Vec<_> = clients.into_iter().map(|mut c| tokio::spawn(async move {
+        let mut bytes = 0; let mut frames = 0; let mut text = String::new();
+        let end = c.until_end().await;
+        for f in &end { bytes += f.to_string().len(); frames += 1; if f["type"]=="ai_chunk" { text.push_str(f["chunk"].as_str().unwrap()); assert_eq!(f["partial"], text.as_str()); } }
+        assert_eq!(end.last().unwrap()["ai_response"], text.as_str());
+        (frames, bytes, text.len())
+    })).collect();
+    for i in 0..2000 {
+        rig.say(&format!("{:04}", i));
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    rig.finish();
+    let mut out = Vec::new();
+    for t in tasks { out.push(t.await.unwrap()); }
+    eprintln!("MEASURE {:?} distinct {:?} wall {:?} cpu {} ms", out[0], { let mut o = out.clone(); o.sort(); o.dedup(); o.len() }, start.elapsed(), (cpu()-before)*10);
+    rig.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn zz_slow() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let rig = Rig::start().await;
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.set_recv_buffer_size(4096).unwrap();
+    let mut raw = socket.connect(rig.address).await.unwrap();
+    raw.write_all(format!("GET /ws HTTP/1.1\r\nHost: {}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n", rig.address).as_bytes()).await.unwrap();
+    let mut good = Client::legacy(rig.address).await;
+    rig.upload().await;
+    let start = std::time::Instant::now();
+    let big = "x".repeat(100_000);
+    for _ in 0..60 { rig.say(&big); tokio::time::sleep(std::time::Duration::from_millis(260)).await; }
+    rig.finish();
+    let end = good.until_end().await;
+    eprintln!("SLOW good frames {} last {}", end.len(), end.last().unwrap()["ai_response"].as_str().unwrap().len());
+    tokio::time::sleep(std::time::Duration::from_secs(14)).await;
+    let mut total = 0; let mut buf = vec![0; 65536]; let mut tail = Vec::new();
+    loop { match tokio::time::timeout(std::time::Duration::from_secs(3), raw.read(&mut buf)).await { Ok(Ok(0)) => { eprintln!("SLOW eof"); break } Ok(Ok(k)) => { total += k; tail = buf[..k].to_vec(); } Ok(Err(e)) => { eprintln!("SLOW err {e}"); break } Err(_) => { eprintln!("SLOW still open"); break } } }
+    let s = tail.len().saturating_sub(60);
+    eprintln!("SLOW read {total} after {:?} tail {:?}", start.elapsed(), String::from_utf8_lossy(&tail[s..]));
     rig.stop().await;
 }

@@ -54,7 +54,10 @@ impl End {
             Self::Restart => (close_code::RESTART, "the server restarts"),
             Self::Broken => (close_code::ERROR, "internal error"),
         };
-        Some(CloseFrame { code, reason: Utf8Bytes::from_static(reason) })
+        Some(CloseFrame {
+            code,
+            reason: Utf8Bytes::from_static(reason),
+        })
     }
 }
 
@@ -79,7 +82,11 @@ impl Wire {
     pub(super) fn new(socket: WebSocket) -> Self {
         let mut ping = interval_at(Instant::now() + PING_EVERY, PING_EVERY);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        Self { socket, heard_at: Instant::now(), ping }
+        Self {
+            socket,
+            heard_at: Instant::now(),
+            ping,
+        }
     }
 
     /// The next message; pings and answers pings meanwhile. May be dropped and called again.
@@ -116,7 +123,10 @@ impl Wire {
         let _ = timeout(CLOSE_LIMIT, goodbye).await;
     }
 
-    fn take(&mut self, message: Option<Result<Message, axum::Error>>) -> Result<Option<Heard>, End> {
+    fn take(
+        &mut self,
+        message: Option<Result<Message, axum::Error>>,
+    ) -> Result<Option<Heard>, End> {
         let message = match message {
             Some(Ok(message)) => message,
             Some(Err(error)) if is_capacity(&error) => return Err(End::TooBig),

@@ -13,23 +13,31 @@ use sqlx::{
 };
 use tokio::{sync::Notify, time};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 use super::{
+    doubt::Doubts,
     event::EventRecord,
     feed::Feed,
-    log::{self, EventRow},
+    log::{self, EventRow, Place},
     wake::{self, CONTROL_CHANNEL, EVENT_CHANNEL, Wake},
 };
 use crate::{
     attempts::Attempts,
     error::{StoreError, sql_state},
+    ids::JobId,
     store::Inner,
 };
 
 /// Time between two catch-up reads: how late an event may be whose notification was lost.
 const CATCH_UP_EVERY: Duration = Duration::from_secs(2);
-/// Overlap of two catch-up reads: a row becomes visible at commit, up to a statement timeout after its time stamp.
-const OVERLAP: TimeDelta = TimeDelta::seconds(10);
+/// The same, while the outcome of a commit is unknown.
+const DOUBT_EVERY: Duration = Duration::from_millis(250);
+/// Overlap of two catch-up reads: a row becomes visible at commit, which is
+/// rarely a second and never long after its time stamp; a later notification of the job repairs what is later still.
+const OVERLAP: TimeDelta = TimeDelta::seconds(5);
+/// Events read at once when catching up.
+const PAGE: usize = 5_000;
 /// First and longest wait between two tries to connect.
 const RECONNECT_FIRST: Duration = Duration::from_millis(100);
 const RECONNECT_LONGEST: Duration = Duration::from_secs(2);
@@ -45,6 +53,7 @@ struct Ears {
     session: PgConnectOptions,
     process: i64,
     feed: Arc<Feed>,
+    doubts: Arc<Doubts>,
     attempts: Arc<Attempts>,
     /// Catch-up, please: the connection was new.
     behind: Arc<Notify>,
@@ -59,6 +68,7 @@ pub(super) fn start(inner: &Inner) {
         session: inner.session.clone(),
         process: inner.process,
         feed: Arc::clone(&inner.feed),
+        doubts: Arc::clone(&inner.doubts),
         attempts: Arc::clone(&inner.attempts),
         behind: Arc::new(Notify::new()),
         deaf: Arc::new(Notify::new()),
@@ -149,9 +159,14 @@ impl Ears {
     async fn catch_up(self) {
         let mut from = None;
         loop {
+            let doubtful = !self.doubts.open().is_empty();
             tokio::select! {
                 () = self.behind.notified() => {}
-                () = time::sleep(CATCH_UP_EVERY) => {}
+                () = self.doubts.raised.notified() => {}
+                () = time::sleep(if doubtful { DOUBT_EVERY } else { CATCH_UP_EVERY }) => {}
+            }
+            if let Err(error) = self.look_for_doubtful().await {
+                tracing::warn!(%error, "cannot look for events of unknown commits");
             }
             match self.read_missed(from).await {
                 Ok(now) => from = Some(now),
@@ -166,13 +181,44 @@ impl Ears {
     async fn read_missed(&self, from: Option<DateTime<Utc>>) -> Result<DateTime<Utc>, StoreError> {
         let now = log::database_now(&self.pool).await?;
         let Some(from) = from else { return Ok(now) };
-        let rows = log::foreign_since(&self.pool, self.process, from - OVERLAP).await?;
+        let mut place = Place {
+            at: from - OVERLAP,
+            job: JobId(Uuid::nil()),
+            seq: -1,
+        };
         // The newest may be on their way still; the older ones should have been heard.
-        let overdue = |record: &EventRecord| record.at < now - TimeDelta::seconds(1);
-        if self.publish(rows).iter().any(|record| overdue(record)) {
+        let overdue = now - TimeDelta::seconds(1);
+        let mut deaf = false;
+        loop {
+            let rows = log::foreign_after(&self.pool, self.process, place, PAGE).await?;
+            let full = rows.len() == PAGE;
+            if let Some(last) = rows.last() {
+                place = Place {
+                    at: last.at,
+                    job: JobId(last.job_id),
+                    seq: last.seq,
+                };
+            }
+            deaf |= self.publish(rows).iter().any(|record| record.at < overdue);
+            if !full {
+                break;
+            }
+        }
+        if deaf {
             self.deaf.notify_one();
         }
         Ok(now)
+    }
+
+    async fn look_for_doubtful(&self) -> Result<(), StoreError> {
+        let doubtful = self.doubts.open();
+        if doubtful.is_empty() {
+            return Ok(());
+        }
+        let rows = log::from_each(&self.pool, &doubtful).await?;
+        self.publish(rows);
+        self.doubts.checked();
+        Ok(())
     }
 
     /// The records that were new here.

@@ -28,6 +28,14 @@ pub(super) struct Head {
     pub(super) streaming: bool,
 }
 
+/// Where a reading of all events goes on.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Place {
+    pub(super) at: DateTime<Utc>,
+    pub(super) job: JobId,
+    pub(super) seq: i64,
+}
+
 /// One per attempt of a batch.
 pub(super) type Heads = Vec<Head>;
 
@@ -160,10 +168,17 @@ pub(super) async fn append(
         .map(|row| body(&row.event))
         .collect::<Result<_, _>>()?;
     sqlx::query!(
-        "insert into quire.job_events (job_id, seq, job_day, job_created_at, owner, run, origin, body)
-         select j.id, b.seq, j.job_day, j.created_at, j.owner, j.run, $4, b.body
+        "with now as materialized (
+             -- One time for all: whoever reads by time must meet the rows of a job in their order.
+             select clock_timestamp() as at
+         )
+         insert into quire.job_events (job_id, seq, job_day, job_created_at, owner, run, at, origin, body)
+         select j.id, b.seq, j.job_day, j.created_at, j.owner, j.run, now.at, $4, b.body
          from unnest($1::uuid[], $2::bigint[], $3::jsonb[]) as b (job_id, seq, body)
-         join quire.jobs j on j.id = b.job_id",
+         join quire.jobs j on j.id = b.job_id
+         cross join now
+         -- Already there: an earlier try was committed, and only its reply was lost. Nobody else has these numbers.
+         on conflict (job_id, seq, job_day) do nothing",
         &jobs,
         &seqs,
         &bodies,
@@ -222,20 +237,25 @@ pub(super) async fn from_each(
     Ok(rows)
 }
 
-/// Events that other processes wrote after `at`, oldest first within a job.
-pub(super) async fn foreign_since(
+/// Events that other processes wrote after `place`, oldest first, at most `limit`.
+pub(super) async fn foreign_after(
     pool: &PgPool,
     process: i64,
-    at: DateTime<Utc>,
+    place: Place,
+    limit: usize,
 ) -> Result<Vec<EventRow>, StoreError> {
     let rows = sqlx::query_as!(
         EventRow,
         "select job_id, owner, seq, at, job_created_at, body
          from quire.job_events
-         where at > $1 and origin <> $2
-         order by job_id, seq",
-        at,
+         where (at, job_id, seq) > ($1, $2, $3) and origin <> $4
+         order by at, job_id, seq
+         limit $5",
+        place.at,
+        place.job.0,
+        place.seq,
         process,
+        limit.cast_signed() as i64,
     )
     .fetch_all(pool)
     .await?;

@@ -5,6 +5,7 @@
 //! their own subscribers. A subscriber that comes late or falls behind reads the table through the `hub`. Each record is the same
 //! on all of these ways, so `seq` alone joins them without a gap or a repeat.
 
+mod doubt;
 mod event;
 mod feed;
 mod flusher;
@@ -20,6 +21,7 @@ pub use event::{Event, EventRecord};
 pub use hub::{EventHub, JobSnapshot};
 pub use writer::AttemptWriter;
 
+pub(crate) use doubt::Doubts;
 pub(crate) use feed::Feed;
 pub(crate) use lane::Lane;
 pub(crate) use log::record;

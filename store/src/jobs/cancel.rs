@@ -29,11 +29,10 @@ impl Store {
         }
         let records = self.record(&mut tx, &[id], &Event::Cancelled).await?;
         let job = read::touched(&mut tx, id).await?;
-        tx.commit().await?;
+        self.commit(tx, records).await?;
         if let Some(attempt_id) = before.attempt_id {
             self.inner.attempts.fence(id, attempt_id);
         }
-        self.publish(records);
         Ok(CancelOutcome::Cancelled(job))
     }
 }

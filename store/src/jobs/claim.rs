@@ -34,8 +34,7 @@ impl Store {
             Vec::new()
         };
         let job = read::touched(&mut tx, ticket.job).await?;
-        tx.commit().await?;
-        self.publish(records);
+        self.commit(tx, records).await?;
         Ok(Some(self.lease(job, attempt_id, taken.epoch, worker)))
     }
 

@@ -42,8 +42,7 @@ impl Store {
         }
         let records = self.record(&mut tx, &[id], &Event::Queued).await?;
         let job = read::touched(&mut tx, id).await?;
-        tx.commit().await?;
-        self.publish(records);
+        self.commit(tx, records).await?;
         Ok(Created::New(job))
     }
 

@@ -44,9 +44,8 @@ impl Store {
             Some(event) => self.record(&mut tx, &[lease.job.id], event).await?,
             None => Vec::new(),
         };
-        tx.commit().await?;
+        self.commit(tx, records).await?;
         lease.attempt.end();
-        self.publish(records);
         Ok(true)
     }
 

@@ -39,8 +39,7 @@ impl Store {
         queue::push(&mut tx, &entries).await?;
         let jobs: Vec<JobId> = entries.iter().map(|entry| entry.job).collect();
         let records = self.record(&mut tx, &jobs, &Event::Queued).await?;
-        tx.commit().await?;
-        self.publish(records);
+        self.commit(tx, records).await?;
         Ok(entries.len() as u64)
     }
 }

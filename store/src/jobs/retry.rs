@@ -32,8 +32,7 @@ impl Store {
         };
         queue::push(&mut tx, &[entry]).await?;
         let records = self.record(&mut tx, &[id], &Event::Queued).await?;
-        tx.commit().await?;
-        self.publish(records);
+        self.commit(tx, records).await?;
         Ok(RetryOutcome::Queued(job))
     }
 }

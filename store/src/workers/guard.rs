@@ -67,8 +67,7 @@ impl Store {
         let mut tx = self.begin().await?;
         let left = take_back::from_worker(self, &mut tx, name, Cause::Crash).await?;
         upsert(&mut tx, name, self.inner.process).await?;
-        tx.commit().await?;
-        left.publish(self);
+        left.commit(self, tx).await?;
         let (stop, abandon) = (CancellationToken::new(), CancellationToken::new());
         let (sign_off, signed_off) = oneshot::channel();
         let guard = WorkerGuard {
@@ -171,8 +170,7 @@ impl Beat {
         let left =
             take_back::from_worker(&self.store, &mut tx, &self.name, Cause::Shutdown).await?;
         take_back::remove_worker(&mut tx, &self.name).await?;
-        tx.commit().await?;
-        left.publish(&self.store);
+        left.commit(&self.store, tx).await?;
         if let Some(conn) = self.conn.take() {
             conn.close().await?;
         }

@@ -38,29 +38,26 @@ impl Store {
         }
         let taken = take_back::from_worker(self, &mut tx, worker, Cause::Crash).await?;
         take_back::remove_worker(&mut tx, worker).await?;
-        tx.commit().await?;
-        if taken.jobs > 0 {
-            tracing::warn!(
-                worker,
-                jobs = taken.jobs,
-                "a worker has died; its jobs are queued again"
-            );
+        self.inner.suspects.lock().remove(worker);
+        let jobs = taken.commit(self, tx).await?;
+        if jobs > 0 {
+            tracing::warn!(worker, jobs, "a worker has died; its jobs are queued again");
         }
-        Ok(taken.publish(self))
+        Ok(jobs)
     }
 
     async fn take_from_frozen(&self, worker: &str) -> Result<u64, StoreError> {
         let mut tx = self.begin().await?;
         let taken = take_back::from_worker(self, &mut tx, worker, Cause::Stall).await?;
-        tx.commit().await?;
-        if taken.jobs > 0 {
+        let jobs = taken.commit(self, tx).await?;
+        if jobs > 0 {
             tracing::warn!(
                 worker,
-                jobs = taken.jobs,
+                jobs,
                 "a worker does not respond; its jobs are queued again"
             );
         }
-        Ok(taken.publish(self))
+        Ok(jobs)
     }
 
     /// Silent, and silent since the same moment when last looked at.

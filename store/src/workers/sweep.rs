@@ -121,7 +121,6 @@ async fn lock_stranded(conn: &mut PgConnection) -> Result<Vec<Stranded>, StoreEr
                    and (a.status in ('Pending', 'Queued', 'Running')
                         or (a.status = 'Failed' and a.attempts < a.max_attempts))
              )
-           order by j.id
            limit $4
            for update of j skip locked"#,
         STRANDED_AFTER_SECS,

@@ -1,6 +1,6 @@
 //! Takes jobs from a worker that does not work on them, and decides what that costs them.
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, Postgres, Transaction};
 use uuid::Uuid;
 
 use crate::{
@@ -39,13 +39,17 @@ pub(super) struct Taken {
 }
 
 impl Taken {
-    /// Tells this process about the committed changes.
-    pub(super) fn publish(self, store: &Store) -> u64 {
+    /// Commits, tells this process, and says how many jobs were taken.
+    pub(super) async fn commit(
+        self,
+        store: &Store,
+        tx: Transaction<'static, Postgres>,
+    ) -> Result<u64, StoreError> {
+        store.commit(tx, self.records).await?;
         for (job, attempt_id) in self.ended {
             store.inner.attempts.fence(job, attempt_id);
         }
-        store.publish(self.records);
-        self.jobs
+        Ok(self.jobs)
     }
 }
 
@@ -83,8 +87,7 @@ pub(super) async fn one(
     if let Some(held) = lock_one(&mut tx, job, attempt_id).await? {
         take(store, &mut tx, &held, cause, &mut taken).await?;
     }
-    tx.commit().await?;
-    taken.publish(store);
+    taken.commit(store, tx).await?;
     Ok(())
 }
 

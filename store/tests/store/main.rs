@@ -6,6 +6,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod abandoned;
+mod away;
 mod create;
 mod ends;
 mod events;

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use apalis_core::worker::context::WorkerContext;
+use apalis_postgres::{Config, queries::fetch_next};
 use quire_store::{JobId, JobState, NewUpload, Owner, QUEUE_EXTRACT, Ticket, clock};
 use tokio::task::JoinSet;
 
@@ -9,13 +11,13 @@ use crate::support::{Quire, created, until, upload};
 
 /// What apalis hands to a worker next.
 async fn fetch(quire: &Quire) -> Option<Ticket> {
-    let payload: Option<Vec<u8>> = sqlx::query_scalar("select job from apalis.get_jobs($1, $2, 1)")
-        .bind(apalis_worker(quire).await)
-        .bind(QUEUE_EXTRACT)
-        .fetch_optional(quire.sql())
-        .await
-        .unwrap();
-    payload.map(|bytes| serde_json::from_slice(&bytes).unwrap())
+    let config = Config::default().queue(QUEUE_EXTRACT).batch_size(1);
+    let worker = WorkerContext::new(&apalis_worker(quire).await);
+    let mut conn = quire.sql().acquire().await.unwrap();
+    let tasks = fetch_next(&mut *conn, &config, &worker).await.unwrap();
+    tasks
+        .first()
+        .map(|task| serde_json::from_slice(&task.args).unwrap())
 }
 
 /// Registers an apalis worker of our worker.

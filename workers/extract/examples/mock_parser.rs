@@ -64,12 +64,21 @@ impl Format for Mock {
                 out.page(page(1, "kept"))?;
                 return Err(ParseError::Damaged("the second page is broken".to_owned()));
             }
+            "impossible frame" => send(&u32::MAX.to_le_bytes())?,
+            "frame without sense" => send(b"\x08\0\0\0rubbish!")?,
+            "hello again" => send(b"\x07\0\0\0\"Hello\"")?,
             "picture of nothing" => out.page_image(1, picture(vec![255; 10_000]))?,
             "picture of a lie" => out.page_image(1, picture(vec![255; 9_999]))?,
             attempt => out.page(page(1, &attempt_forbidden(attempt)))?,
         }
         Ok(())
     }
+}
+
+/// Writes to the parent past the protocol; standard input is the socket.
+fn send(bytes: &[u8]) -> Result<(), ParseError> {
+    rustix::io::write(io::stdin(), bytes).map_err(io::Error::from)?;
+    Ok(())
 }
 
 /// Does what no parser should and says how it ended.

@@ -155,7 +155,7 @@ pub struct Row {
 pub struct Column {
     /// Name from the header, made unique; `column_3` when there is none.
     pub name: String,
-    /// The narrowest type that fits every cell that is not null.
+    /// The narrowest type that fits the cells that are not null; a stray one in twenty is forgiven, with a warning.
     pub kind: ColumnKind,
     /// Cells that are empty or spell out that there is no value.
     pub nulls: u64,

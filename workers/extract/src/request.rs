@@ -1,5 +1,6 @@
 //! What a caller asks of the pool, and how it stops asking.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,11 +9,11 @@ use serde::{Deserialize, Serialize};
 use crate::media::MediaType;
 
 /// One file to read.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub struct ParseRequest {
     /// What to read it as; [`crate::sniff`] finds out.
     pub media: MediaType,
-    /// Opens an encrypted PDF. Never logged.
+    /// Opens an encrypted PDF. Not part of the debug output, so that no log can hold it.
     pub password: Option<String>,
     /// Tesseract's names of the languages to recognise, most likely first.
     pub ocr_languages: Vec<String>,
@@ -26,6 +27,16 @@ impl ParseRequest {
             password: None,
             ocr_languages: vec!["eng".to_owned()],
         }
+    }
+}
+
+impl fmt::Debug for ParseRequest {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("ParseRequest")
+            .field("media", &self.media)
+            .field("ocr_languages", &self.ocr_languages)
+            .finish_non_exhaustive()
     }
 }
 
@@ -51,5 +62,27 @@ impl CancelFlag {
     /// Whether the job was asked to stop.
     pub fn is_cancelled(&self) -> bool {
         self.0.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_password_is_not_printed() {
+        let request = ParseRequest {
+            password: Some("s3cret".to_owned()),
+            ..ParseRequest::new(MediaType::Pdf)
+        };
+        assert!(!format!("{request:?}").contains("s3cret"));
+    }
+
+    #[test]
+    fn copies_of_a_flag_are_one_flag() {
+        let flag = CancelFlag::default();
+        let copy = flag.clone();
+        copy.cancel();
+        assert!(flag.is_cancelled());
     }
 }

@@ -12,7 +12,8 @@ use super::operation::{Operation, operation, ranked_by};
 pub(super) const DEFAULT_ROWS: usize = 10;
 const MAX_ROWS: usize = 50;
 /// Words that open a prompt for rows.
-const WHICH: &str = "which who whose where list show welche welches welcher wer quel quelle que cual";
+const WHICH: &str =
+    "which who whose where list show welche welches welcher wer quel quelle que cual";
 
 /// What a prompt wants from a table.
 pub(super) struct Ask {
@@ -146,11 +147,23 @@ fn target(
             false,
         );
     }
-    let hints = prompt.words().iter().flat_map(|word| ranked_by(word).split_ascii_whitespace());
-    let hinted = hints.map(|hint| (hint.trim_end_matches('-'), hint.ends_with('-'))).find_map(|(part, turned)| {
-        let has_part = |at: &usize| fits(at) && name_words(&columns[*at].name).iter().any(|word| word.starts_with(part));
-        (0..columns.len()).find(has_part).map(|column| (Some(column), turned))
-    });
+    let hints = prompt
+        .words()
+        .iter()
+        .flat_map(|word| ranked_by(word).split_ascii_whitespace());
+    let hinted = hints
+        .map(|hint| (hint.trim_end_matches('-'), hint.ends_with('-')))
+        .find_map(|(part, turned)| {
+            let has_part = |at: &usize| {
+                fits(at)
+                    && name_words(&columns[*at].name)
+                        .iter()
+                        .any(|word| word.starts_with(part))
+            };
+            (0..columns.len())
+                .find(has_part)
+                .map(|column| (Some(column), turned))
+        });
     let numbers = number_columns(table.facts);
     hinted.unwrap_or(((numbers.len() == 1).then(|| numbers[0]), false))
 }

@@ -138,9 +138,7 @@ pub(super) fn is_number(column: &ColumnFacts) -> bool {
 
 fn is_id(column: &ColumnFacts) -> bool {
     const IDS: &str = "id nr no number index key code zip year row rank";
-    name_words(&column.name)
-        .iter()
-        .any(|word| holds(IDS, word))
+    name_words(&column.name).iter().any(|word| holds(IDS, word))
 }
 
 #[cfg(test)]

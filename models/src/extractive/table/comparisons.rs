@@ -37,12 +37,30 @@ pub(super) fn comparisons(
     let mut out = Vec::new();
     for (above, or_equal, phrases) in PHRASES {
         for phrase in phrases.split('|') {
-            let Some(at) = prompt.find(phrase) else { continue };
+            let Some(at) = prompt.find(phrase) else {
+                continue;
+            };
             let words = phrase.split(' ').count();
-            let Some(limit) = limit(prompt, at + words) else { continue };
-            let Some(column) = compared_column(table, prompt, mentions, at) else { continue };
+            let Some(limit) = limit(prompt, at + words) else {
+                continue;
+            };
+            let Some(column) = compared_column(table, prompt, mentions, at) else {
+                continue;
+            };
             used.extend(at..at + words + 2);
-            out.push(if above { Filter::Above { column, limit, or_equal } } else { Filter::Below { column, limit, or_equal } });
+            out.push(if above {
+                Filter::Above {
+                    column,
+                    limit,
+                    or_equal,
+                }
+            } else {
+                Filter::Below {
+                    column,
+                    limit,
+                    or_equal,
+                }
+            });
         }
     }
     out
@@ -81,8 +99,15 @@ fn compared_column(
         "after" | "before" => "year",
         _ => "",
     };
-    let is_hinted = |name: &str| fold(name).split(|c: char| !c.is_alphanumeric()).any(|word| holds(hints, word));
-    let hinted = facts.columns.iter().position(|column| is_hinted(&column.name));
+    let is_hinted = |name: &str| {
+        fold(name)
+            .split(|c: char| !c.is_alphanumeric())
+            .any(|word| holds(hints, word))
+    };
+    let hinted = facts
+        .columns
+        .iter()
+        .position(|column| is_hinted(&column.name));
     let numbers = number_columns(facts);
     hinted.or_else(|| (numbers.len() == 1).then(|| numbers[0]))
 }

@@ -52,10 +52,7 @@ pub(super) fn row_count(table: &Table<'_>, ask: &Ask, reply: &mut Reply<'_>) {
     }
     let condition = conditions(table, &ask.filters);
     if let Some(count) = counted_in_profile(table, &ask.filters) {
-        return reply.say(&format!(
-            "{} of {total} have {condition}.",
-            rows(count)
-        ));
+        return reply.say(&format!("{} of {total} have {condition}.", rows(count)));
     }
     let matching: Vec<&Row<'_>> = selected(table, ask).collect();
     let (count, searched) = (rows(matching.len() as u64), scope(table));
@@ -147,7 +144,15 @@ pub(super) fn missing(table: &Table<'_>, ask: &Ask, reply: &mut Reply<'_>) {
     }
     let lines: Vec<String> = columns
         .iter()
-        .map(|c| format!("The column {} has {} empty cells.", c.name, c.nulls))
+        .map(|c| format!("The column {} has {}.", c.name, empty_cells(c.nulls)))
         .collect();
     reply.say(&lines.join("\n"));
+}
+
+fn empty_cells(count: u64) -> String {
+    match count {
+        0 => "no empty cells".to_owned(),
+        1 => "1 empty cell".to_owned(),
+        _ => format!("{count} empty cells"),
+    }
 }

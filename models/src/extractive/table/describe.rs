@@ -50,14 +50,12 @@ fn title(name: &str) -> String {
     }
 }
 
-
-
 fn describe_column(column: &ColumnFacts, total: u64) -> String {
     let mut parts = Vec::new();
     match (column.kind.as_str(), &column.min, &column.max) {
         ("empty", ..) => parts.push("no values".to_owned()),
         ("integer" | "float" | "date", Some(min), Some(max)) => {
-            parts.push(format!("from {} to {}", short(min), short(max)))
+            parts.push(format!("from {} to {}", short(min), short(max)));
         }
         _ => parts.extend(values(column, total)),
     }

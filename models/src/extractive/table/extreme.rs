@@ -31,13 +31,26 @@ pub(super) fn extreme(table: &Table<'_>, ask: &Ask, reply: &mut Reply<'_>) -> bo
     let known = known.as_deref().filter(|_| ask.filters.is_empty());
     let ranked = ranked(table, ask, column);
     let Some(first) = ranked.first() else {
-        say_without_rows(table, ask, &format!("The {word} value of {}", facts.name), known, reply);
+        say_without_rows(
+            table,
+            ask,
+            &format!("The {word} value of {}", facts.name),
+            known,
+            reply,
+        );
         return true;
     };
     let value = first.cell(column);
-    let ties = ranked.iter().take_while(|row| row.cell(column) == value).count();
+    let ties = ranked
+        .iter()
+        .take_while(|row| row.cell(column) == value)
+        .count();
     let shown = ask.limit.max(ties.min(DEFAULT_ROWS)).min(ranked.len());
-    let what = format!("{word} value of {}{}", facts.name, place(table, &ask.filters));
+    let what = format!(
+        "{word} value of {}{}",
+        facts.name,
+        place(table, &ask.filters)
+    );
     let missed = known.filter(|known| !table.is_complete() && !is_same(known, value));
     reply.say(&match missed {
         Some(known) => format!(
@@ -56,21 +69,36 @@ pub(super) fn extreme(table: &Table<'_>, ask: &Ask, reply: &mut Reply<'_>) -> bo
 /// The selected rows that have a value in the column, from the wanted end of its order.
 fn ranked<'t, 'a>(table: &'t Table<'a>, ask: &'t Ask, column: usize) -> Vec<&'t Row<'a>> {
     let facts = &table.facts.columns[column];
-    let mut keyed: Vec<((f64, &str), &Row<'_>)> =
-        selected(table, ask).filter_map(|row| Some((sort_key(facts, row, column)?, row))).collect();
+    let mut keyed: Vec<((f64, &str), &Row<'_>)> = selected(table, ask)
+        .filter_map(|row| Some((sort_key(facts, row, column)?, row)))
+        .collect();
     keyed.sort_by(|(a, _), (b, _)| {
         let order = a.partial_cmp(b).unwrap_or(Ordering::Equal);
-        if ask.operation == Operation::Largest { order.reverse() } else { order }
+        if ask.operation == Operation::Largest {
+            order.reverse()
+        } else {
+            order
+        }
     });
     keyed.into_iter().map(|(_, row)| row).collect()
 }
 
-fn say_without_rows(table: &Table<'_>, ask: &Ask, what: &str, known: Option<&str>, reply: &mut Reply<'_>) {
+fn say_without_rows(
+    table: &Table<'_>,
+    ask: &Ask,
+    what: &str,
+    known: Option<&str>,
+    reply: &mut Reply<'_>,
+) {
     if let Some(known) = known {
         return reply.say(&format!("{what} is {known}."));
     }
     reply.not_answered();
-    let which = if ask.filters.is_empty() { "a value in this column".to_owned() } else { conditions(table, &ask.filters) };
+    let which = if ask.filters.is_empty() {
+        "a value in this column".to_owned()
+    } else {
+        conditions(table, &ask.filters)
+    };
     reply.say(&format!("No row has {which}{}.", left_out(table)));
 }
 

@@ -8,8 +8,8 @@ use crate::extractive::stopwords;
 use crate::extractive::wordlist::holds;
 
 use super::Table;
-use super::comparisons::comparisons;
 use super::columns::{Mention, is_number};
+use super::comparisons::comparisons;
 use super::number;
 use super::rows::Row;
 
@@ -49,14 +49,14 @@ impl Filter {
                 or_equal,
             } => row
                 .number(*column)
-                .is_some_and(|n| n > *limit || *or_equal && n == *limit),
+                .is_some_and(|n| if *or_equal { n >= *limit } else { n > *limit }),
             Self::Below {
                 column,
                 limit,
                 or_equal,
             } => row
                 .number(*column)
-                .is_some_and(|n| n < *limit || *or_equal && n == *limit),
+                .is_some_and(|n| if *or_equal { n <= *limit } else { n < *limit }),
         }
     }
 
@@ -169,10 +169,7 @@ fn named_numbers(
         .filter(|mention| is_number(&table.facts.columns[mention.column]))
     {
         let mut at = mention.word + mention.words;
-        while words
-            .get(at)
-            .is_some_and(|word| holds(BETWEEN, word))
-        {
+        while words.get(at).is_some_and(|word| holds(BETWEEN, word)) {
             at += 1;
         }
         let value = words

@@ -4,6 +4,7 @@ use crate::extractive::reply::Reply;
 
 use super::Table;
 use super::ask::{Ask, DEFAULT_ROWS};
+use super::filters::Filter;
 use super::rows::Row;
 use super::wording::{conditions, left_out, rows};
 
@@ -25,7 +26,7 @@ pub(super) fn lookup(table: &Table<'_>, ask: &Ask, reply: &mut Reply<'_>) -> boo
     let filtered: Vec<usize> = ask
         .filters
         .iter()
-        .flat_map(|filter| filter.columns())
+        .flat_map(Filter::columns)
         .copied()
         .collect();
     let wanted: Vec<usize> = ask
@@ -100,7 +101,10 @@ pub(super) fn quote_rows<'r, 'a: 'r>(
 }
 
 /// The rows that fit the conditions of the prompt.
-pub(super) fn selected<'t, 'a>(table: &'t Table<'a>, ask: &'t Ask) -> impl Iterator<Item = &'t Row<'a>> {
+pub(super) fn selected<'t, 'a>(
+    table: &'t Table<'a>,
+    ask: &'t Ask,
+) -> impl Iterator<Item = &'t Row<'a>> {
     table
         .rows
         .iter()

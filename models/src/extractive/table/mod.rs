@@ -16,6 +16,8 @@ mod number;
 mod operation;
 mod rows;
 mod statistics;
+#[cfg(test)]
+mod tests;
 mod wording;
 
 use crate::passage::{Passage, TableFacts};
@@ -59,7 +61,7 @@ pub(super) fn answer(
         return true;
     }
     let handled = compute(&table, &ask, reply);
-    if handled && ask.needs_rows() && !table.is_complete() {
+    if (!handled || ask.needs_rows()) && !table.is_complete() {
         reply.note(format!(
             "only the first {} of {} rows were searched",
             table.rows.len(),
@@ -80,7 +82,9 @@ fn compute(table: &Table<'_>, ask: &Ask, reply: &mut Reply<'_>) -> bool {
         (Operation::TopValues, Some(column)) => counts::top_values(table, column, reply),
         (Operation::Distinct | Operation::TopValues, None) => return false,
         (Operation::Range, _) => return statistics::range(table, ask, reply),
-        (Operation::Largest | Operation::Smallest, _) => return extreme::extreme(table, ask, reply),
+        (Operation::Largest | Operation::Smallest, _) => {
+            return extreme::extreme(table, ask, reply);
+        }
         (Operation::Lookup, _) => return lookup::lookup(table, ask, reply),
         _ => statistics::statistic(table, ask, reply),
     }

@@ -92,7 +92,11 @@ const WORDS: [(Operation, &str); 13] = [
 /// The operation and the word of the prompt at which it is named.
 pub(super) fn operation(prompt: &Prompt, mentions: &[Mention]) -> (Operation, Option<usize>) {
     // The `first` of a column `first name` names no operation.
-    let in_name = |word: usize| mentions.iter().any(|mention| mention.words > 1 && mention.covers(word));
+    let in_name = |word: usize| {
+        mentions
+            .iter()
+            .any(|mention| mention.words > 1 && mention.covers(word))
+    };
     for (operation, phrases) in WORDS {
         let mut found = phrases.split('|').filter_map(|phrase| prompt.find(phrase));
         if let Some(word) = found.find(|word| !in_name(*word)) {
@@ -116,7 +120,9 @@ pub(super) fn ranked_by(adjective: &str) -> &'static str {
         "richest" | "poorest" => "gdp income wealth salary",
         "hottest" | "warmest" | "coldest" => "temperature temp",
         "best" | "worst" => "score rating grade points",
-        "largest" | "biggest" | "smallest" | "grosste" | "kleinste" => "size area population amount",
+        "largest" | "biggest" | "smallest" | "grosste" | "kleinste" => {
+            "size area population amount"
+        }
         "populous" => "population",
         _ => "",
     }

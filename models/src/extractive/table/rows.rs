@@ -7,6 +7,9 @@ use crate::passage::{Locator, Passage, PassageKind, TableFacts};
 
 use super::number;
 
+/// Between two cells, as `passage::row_text` writes it.
+const SEPARATOR: &str = "; ";
+
 /// The rows of a table in the order they were read.
 pub(super) struct Rows<'a> {
     pub(super) passages: &'a [Passage],
@@ -71,17 +74,10 @@ fn cells<'a>(text: &'a str, prefixes: &[String]) -> Vec<&'a str> {
         };
         let next = prefixes
             .get(index + 1)
-            .and_then(|next| value.find(&format!("; {next}")));
-        match next {
-            Some(end) => {
-                out.push(value[..end].trim());
-                rest = &value[end + 2..];
-            }
-            None => {
-                out.push(value.trim());
-                break;
-            }
-        }
+            .and_then(|next| value.find(&format!("{SEPARATOR}{next}")));
+        let end = next.unwrap_or(value.len());
+        out.push(value[..end].trim());
+        rest = value.get(end + SEPARATOR.len()..).unwrap_or_default();
     }
     out
 }

@@ -1,4 +1,4 @@
-//! Statistics of a column: over the whole table from its profile, over some rows or groups from the rows that were read.
+//! Statistics of a column: over the whole table from its profile, over some of the rows from those that were read.
 
 use std::collections::BTreeMap;
 
@@ -40,24 +40,20 @@ pub(super) fn statistic(table: &Table<'_>, ask: &Ask, reply: &mut Reply<'_>) {
         .filter_map(|row| row.number(column))
         .collect();
     let place = place(table, &ask.filters);
-    match over(ask.operation, &mut numbers) {
-        Some(value) => {
-            let (value, count) = (number::write(value), values(numbers.len() as u64));
-            reply.say(&format!(
-                "The {name} of {}{place} is {value}, over {count}{}.",
-                facts.name,
-                left_out(table)
-            ));
-        }
-        None => {
-            reply.not_answered();
-            reply.say(&format!(
-                "No row{place} has a number in {}{}.",
-                facts.name,
-                left_out(table)
-            ));
-        }
-    }
+    let Some(value) = over(ask.operation, &mut numbers) else {
+        reply.not_answered();
+        return reply.say(&format!(
+            "No row{place} has a number in {}{}.",
+            facts.name,
+            left_out(table)
+        ));
+    };
+    let (value, count) = (number::write(value), values(numbers.len() as u64));
+    reply.say(&format!(
+        "The {name} of {}{place} is {value}, over {count}{}.",
+        facts.name,
+        left_out(table)
+    ));
 }
 
 /// Writes the smallest and the largest value of a column.

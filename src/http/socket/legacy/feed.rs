@@ -12,7 +12,8 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 
-use super::{super::hold::UploadHold, frame::Frame, render::Renderer};
+use super::{frame::Frame, render::Renderer};
+use crate::http::socket::hold::UploadHold;
 
 /// Frames that a socket may be behind. With frames every 50 ms from four running jobs that is 3 s; at 8 KB each, 2 MB.
 const RING: usize = 256;
@@ -101,7 +102,9 @@ impl Feed {
     /// Sends what is due; returns when the next frame is.
     fn emit(&mut self) -> Option<Instant> {
         let mut frames = Vec::new();
-        let next = self.renderer.render(Instant::now(), &self.hold, &mut frames);
+        let next = self
+            .renderer
+            .render(Instant::now(), &self.hold, &mut frames);
         for frame in frames {
             // Fails only when the last socket has gone, which ends the loop.
             let _ = self.frames.send(Told::Frame(Arc::new(frame)));
@@ -123,7 +126,9 @@ impl Feed {
         }
         for _ in 0..BURST {
             // A lag is seen again by the next `recv`.
-            let Ok(record) = self.events.try_recv() else { break };
+            let Ok(record) = self.events.try_recv() else {
+                break;
+            };
             self.renderer.live(record, now, wall);
         }
         true
@@ -149,7 +154,12 @@ impl Feed {
         }
     }
 
-    async fn read(&mut self, owner: quire_store::Owner, job: quire_store::JobId, mut after: i64) -> Result<(), StoreError> {
+    async fn read(
+        &mut self,
+        owner: quire_store::Owner,
+        job: quire_store::JobId,
+        mut after: i64,
+    ) -> Result<(), StoreError> {
         loop {
             let records = self.hub.since(owner, job, after, PAGE).await?;
             let last = records.len() < PAGE as usize;

@@ -45,15 +45,30 @@ pub(super) enum Body {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Json<'a> {
-    JobUpdate { job_id: JobId, progress: u8 },
-    AiChunk { job_id: JobId, chunk: &'a str, partial: &'a str },
-    JobCompleted { job_id: JobId, ai_response: &'a str },
-    JobFailed { job_id: JobId, error: &'a str },
+    JobUpdate {
+        job_id: JobId,
+        progress: u8,
+    },
+    AiChunk {
+        job_id: JobId,
+        chunk: &'a str,
+        partial: &'a str,
+    },
+    JobCompleted {
+        job_id: JobId,
+        ai_response: &'a str,
+    },
+    JobFailed {
+        job_id: JobId,
+        error: &'a str,
+    },
 }
 
 impl Json<'_> {
     fn text(&self) -> Utf8Bytes {
-        serde_json::to_string(self).expect("strings and integers always serialise").into()
+        serde_json::to_string(self)
+            .expect("strings and integers always serialise")
+            .into()
     }
 }
 
@@ -64,12 +79,21 @@ pub(super) fn update(job_id: JobId, progress: u8) -> Utf8Bytes {
 
 /// `ai_chunk`: `partial` is everything, `chunk` what comes after its first `start` bytes.
 pub(super) fn chunk(job_id: JobId, start: usize, partial: &str) -> Utf8Bytes {
-    Json::AiChunk { job_id, chunk: partial.get(start..).unwrap_or_default(), partial }.text()
+    Json::AiChunk {
+        job_id,
+        chunk: partial.get(start..).unwrap_or_default(),
+        partial,
+    }
+    .text()
 }
 
 /// `job_completed`
 pub(super) fn completed(job_id: JobId, answer: &str) -> Utf8Bytes {
-    Json::JobCompleted { job_id, ai_response: answer }.text()
+    Json::JobCompleted {
+        job_id,
+        ai_response: answer,
+    }
+    .text()
 }
 
 /// `job_failed`
@@ -79,14 +103,18 @@ pub(super) fn failed(job_id: JobId, error: &str) -> Utf8Bytes {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::super::sample::JOB, *};
+    use super::*;
+    use crate::http::socket::sample::JOB;
 
     /// The contract's examples, with their white space taken out and an id of ours.
     #[test]
     fn the_frames_are_those_of_the_contract_byte_for_byte() {
         let id = "01998c6e-2f5b-7c3a-9d50-6a3f0e9f1b11";
         let contract = |text: &str| text.replace("job-123", id);
-        assert_eq!(update(JOB, 45).as_str(), contract(r#"{"type":"job_update","job_id":"job-123","progress":45}"#));
+        assert_eq!(
+            update(JOB, 45).as_str(),
+            contract(r#"{"type":"job_update","job_id":"job-123","progress":45}"#)
+        );
         assert_eq!(
             chunk(JOB, 24, "accumulated text so far partial response text").as_str(),
             contract(
@@ -95,7 +123,9 @@ mod tests {
         );
         assert_eq!(
             completed(JOB, "Final complete AI response text").as_str(),
-            contract(r#"{"type":"job_completed","job_id":"job-123","ai_response":"Final complete AI response text"}"#)
+            contract(
+                r#"{"type":"job_completed","job_id":"job-123","ai_response":"Final complete AI response text"}"#
+            )
         );
         assert_eq!(
             failed(JOB, "Error message").as_str(),

@@ -13,13 +13,10 @@ use chrono::{DateTime, Utc};
 use quire_store::{EventRecord, JobId, Owner};
 use tokio::time::Instant;
 
-use super::{
-    super::{
-        hold::{UploadHold, settled},
-        sequence::{START, Sequencer},
-    },
-    frame::Frame,
-    view::JobView,
+use super::{frame::Frame, view::JobView};
+use crate::http::socket::{
+    hold::{UploadHold, settled},
+    sequence::{START, Sequencer},
 };
 
 /// How long an ended job is remembered: what a fenced-off attempt still says about it must not look like a new run.
@@ -73,7 +70,11 @@ impl Renderer {
 
     /// The jobs to be read from the table, each with the event after which to read.
     pub(super) fn behind(&self) -> Vec<(Owner, JobId, i64)> {
-        let entry = |job: &JobId| self.jobs.get(job).map(|entry| (entry.owner, *job, entry.order.seq()));
+        let entry = |job: &JobId| {
+            self.jobs
+                .get(job)
+                .map(|entry| (entry.owner, *job, entry.order.seq()))
+        };
         self.behind.iter().filter_map(entry).collect()
     }
 
@@ -91,7 +92,12 @@ impl Renderer {
     }
 
     /// Renders what is due and may go; returns when to come back.
-    pub(super) fn render(&mut self, now: Instant, hold: &UploadHold, out: &mut Vec<Frame>) -> Option<Instant> {
+    pub(super) fn render(
+        &mut self,
+        now: Instant,
+        hold: &UploadHold,
+        out: &mut Vec<Frame>,
+    ) -> Option<Instant> {
         let mut next: Option<Instant> = None;
         let (jobs, mut ended) = (&mut self.jobs, false);
         self.pending.retain(|job| {
@@ -109,7 +115,8 @@ impl Renderer {
             due.is_some()
         });
         if ended {
-            self.jobs.retain(|_, entry| entry.over.is_none_or(|over| now < over + REMEMBERED));
+            self.jobs
+                .retain(|_, entry| entry.over.is_none_or(|over| now < over + REMEMBERED));
         }
         next
     }
@@ -137,16 +144,11 @@ mod tests {
     use chrono::TimeDelta;
     use quire_store::{Event, clock};
 
-    use super::{
-        super::{
-            super::{
-                CANCELLED,
-                hold::GRACE,
-                sample::{JOB, chunk, progress, record, seq},
-            },
-            frame,
-        },
-        *,
+    use super::{super::frame, *};
+    use crate::http::socket::{
+        CANCELLED,
+        hold::GRACE,
+        sample::{JOB, chunk, progress, record, seq},
     };
 
     fn texts_at(renderer: &mut Renderer, hold: &UploadHold, now: Instant) -> Vec<String> {
@@ -170,11 +172,22 @@ mod tests {
         hear(renderer, 2, progress(90));
         hear(renderer, 3, chunk(0, "4"));
         hear(renderer, 4, chunk(1, "2"));
-        hear(renderer, 5, Event::Completed { answer: "42".into() });
+        hear(
+            renderer,
+            5,
+            Event::Completed {
+                answer: "42".into(),
+            },
+        );
     }
 
     fn told() -> [String; 3] {
-        [frame::update(JOB, 90), frame::chunk(JOB, 0, "42"), frame::completed(JOB, "42")].map(|text| text.to_string())
+        [
+            frame::update(JOB, 90),
+            frame::chunk(JOB, 0, "42"),
+            frame::completed(JOB, "42"),
+        ]
+        .map(|text| text.to_string())
     }
 
     #[test]
@@ -199,7 +212,10 @@ mod tests {
         renderer.live(record(seq(1, 1), progress(5)), now, wall);
         let told_at = now + GRACE - Duration::from_millis(40);
         assert_eq!(renderer.render(now, &hold, &mut Vec::new()), Some(told_at));
-        assert_eq!(texts_at(&mut renderer, &hold, told_at), [frame::update(JOB, 5).to_string()]);
+        assert_eq!(
+            texts_at(&mut renderer, &hold, told_at),
+            [frame::update(JOB, 5).to_string()]
+        );
     }
 
     #[test]
@@ -211,11 +227,16 @@ mod tests {
         assert!(texts(&mut renderer, &hold).is_empty());
         assert_eq!(renderer.behind(), [(Owner::LOCAL, JOB, START)]);
         renderer.stored(JOB, vec![row(2, progress(60))], true);
-        assert_eq!(renderer.behind(), [(Owner::LOCAL, JOB, seq(1, 2))], "the table has not caught up");
+        assert_eq!(
+            renderer.behind(),
+            [(Owner::LOCAL, JOB, seq(1, 2))],
+            "the table has not caught up"
+        );
         renderer.stored(JOB, vec![row(3, chunk(0, "It "))], false);
         renderer.stored(JOB, vec![row(4, chunk(3, "is "))], true);
         assert!(renderer.behind().is_empty());
-        let expected = [frame::update(JOB, 60), frame::chunk(JOB, 0, "It is 42")].map(|text| text.to_string());
+        let expected =
+            [frame::update(JOB, 60), frame::chunk(JOB, 0, "It is 42")].map(|text| text.to_string());
         assert_eq!(texts(&mut renderer, &hold), expected);
     }
 
@@ -224,12 +245,22 @@ mod tests {
         let (mut renderer, hold) = (Renderer::default(), UploadHold::new());
         hear(&mut renderer, 0, Event::Queued);
         hear(&mut renderer, 1, progress(5));
-        assert_eq!(texts(&mut renderer, &hold), [frame::update(JOB, 5).to_string()]);
+        assert_eq!(
+            texts(&mut renderer, &hold),
+            [frame::update(JOB, 5).to_string()]
+        );
         assert!(renderer.behind().is_empty());
         renderer.fall_behind();
         assert_eq!(renderer.behind(), [(Owner::LOCAL, JOB, seq(1, 1))]);
-        renderer.stored(JOB, vec![EventRecord::clone(&record(seq(2, 0), Event::Cancelled))], true);
-        assert_eq!(texts(&mut renderer, &hold), [frame::failed(JOB, CANCELLED).to_string()]);
+        renderer.stored(
+            JOB,
+            vec![EventRecord::clone(&record(seq(2, 0), Event::Cancelled))],
+            true,
+        );
+        assert_eq!(
+            texts(&mut renderer, &hold),
+            [frame::failed(JOB, CANCELLED).to_string()]
+        );
         renderer.fall_behind();
         assert!(renderer.behind().is_empty());
     }
@@ -245,7 +276,10 @@ mod tests {
         let other = JobId::generate();
         for event in [Event::Queued, Event::Cancelled] {
             let seq = seq(i64::from(event.is_terminal()), 0);
-            let record = EventRecord { job_id: other, ..EventRecord::clone(&record(seq, event)) };
+            let record = EventRecord {
+                job_id: other,
+                ..EventRecord::clone(&record(seq, event))
+            };
             renderer.live(Arc::new(record), now, clock::now());
         }
         texts_at(&mut renderer, &hold, now + REMEMBERED);

@@ -11,10 +11,8 @@ use axum::extract::ws::Utf8Bytes;
 use quire_store::{JobId, JobSnapshot, JobState};
 use tokio::time::Instant;
 
-use super::{
-    super::{CANCELLED, sequence::START},
-    frame::{self, Body, Frame},
-};
+use super::frame::{self, Body, Frame};
+use crate::http::socket::{CANCELLED, sequence::START};
 
 /// How long an ended job is remembered, so that a second look at the table does not tell its end again.
 const REMEMBERED: Duration = Duration::from_mins(1);
@@ -44,21 +42,36 @@ struct Told {
 
 impl Default for Told {
     fn default() -> Self {
-        Self { covered: START, seq: START, text: Arc::default(), over: None, settled: None }
+        Self {
+            covered: START,
+            seq: START,
+            text: Arc::default(),
+            over: None,
+            settled: None,
+        }
     }
 }
 
 impl Told {
     /// Bytes of `partial` that were told.
     fn known(&self, partial: &str) -> usize {
-        if partial.starts_with(&*self.text) { self.text.len() } else { 0 }
+        if partial.starts_with(&*self.text) {
+            self.text.len()
+        } else {
+            0
+        }
     }
 }
 
 impl Seam {
     /// When the job may be told; judged once, because a clock that is ahead would put it off again and again.
     pub(super) fn settled(&mut self, job: JobId, judge: impl FnOnce() -> Instant) -> Instant {
-        *self.jobs.entry(job).or_default().settled.get_or_insert_with(judge)
+        *self
+            .jobs
+            .entry(job)
+            .or_default()
+            .settled
+            .get_or_insert_with(judge)
     }
 
     /// The text to send for a shared frame, or nothing when the socket has it.
@@ -91,7 +104,11 @@ impl Seam {
 
     /// The texts that bring the socket up to what the table says about a job.
     pub(super) fn catch_up(&mut self, snapshot: &JobSnapshot, now: Instant) -> Vec<Utf8Bytes> {
-        let JobSnapshot { job, partial, last_seq } = snapshot;
+        let JobSnapshot {
+            job,
+            partial,
+            last_seq,
+        } = snapshot;
         let told = self.jobs.entry(job.id).or_default();
         if *last_seq <= told.seq {
             return Vec::new();
@@ -115,18 +132,23 @@ impl Seam {
     }
 
     fn forget(&mut self, now: Instant) {
-        self.jobs.retain(|_, told| told.over.is_none_or(|over| now < over + REMEMBERED));
+        self.jobs
+            .retain(|_, told| told.over.is_none_or(|over| now < over + REMEMBERED));
     }
 }
 
 fn end_of(snapshot: &JobSnapshot) -> Option<Utf8Bytes> {
     let job = &snapshot.job;
     match job.state {
-        JobState::Completed => Some(frame::completed(job.id, job.answer.as_deref().unwrap_or(&snapshot.partial))),
+        JobState::Completed => Some(frame::completed(
+            job.id,
+            job.answer.as_deref().unwrap_or(&snapshot.partial),
+        )),
         JobState::Cancelled => Some(frame::failed(job.id, CANCELLED)),
-        JobState::Failed | JobState::Dead => {
-            Some(frame::failed(job.id, job.error_message.as_deref().unwrap_or(UNKNOWN_ERROR)))
-        }
+        JobState::Failed | JobState::Dead => Some(frame::failed(
+            job.id,
+            job.error_message.as_deref().unwrap_or(UNKNOWN_ERROR),
+        )),
         JobState::Queued | JobState::Scheduled | JobState::Running | JobState::Streaming => None,
     }
 }
@@ -137,15 +159,12 @@ mod tests {
 
     use proptest::prelude::*;
     use quire_store::{Event, Owner};
-    use serde_json::Value;
 
     use super::{
-        super::{
-            super::sample::{History, JOB, histories, seq, snapshot},
-            view::JobView,
-        },
+        super::{client::Client, view::JobView},
         *,
     };
+    use crate::http::socket::sample::{History, JOB, histories, seq, snapshot};
 
     fn texts(list: &[Utf8Bytes]) -> Vec<&str> {
         list.iter().map(Utf8Bytes::as_str).collect()
@@ -161,7 +180,9 @@ mod tests {
                     partial.clear();
                     state = JobState::Queued;
                 }
-                Event::Progress { progress: value, .. } => progress = i16::from(*value),
+                Event::Progress {
+                    progress: value, ..
+                } => progress = i16::from(*value),
                 Event::Chunk { text, .. } => {
                     state = JobState::Streaming;
                     partial.push_str(text);
@@ -174,45 +195,22 @@ mod tests {
         Some(snapshot(state, progress, &partial, last.seq))
     }
 
-    /// The frames of the process, each with how many records were broadcast before it.
-    fn shared(history: &History, pauses: &[u64]) -> Vec<(usize, Frame)> {
+    /// The frames of a process whose renderer read the first `begun` records from the table, each with how many records were
+    /// broadcast before it.
+    fn shared(history: &History, pauses: &[u64], begun: usize) -> Vec<(usize, Frame)> {
         let (mut view, mut now) = (JobView::new(Owner::LOCAL, JOB), Instant::now());
         let mut frames = Vec::new();
         for (index, record) in history.records.iter().enumerate() {
             now += Duration::from_millis(pauses.get(index).copied().unwrap_or(0));
             view.apply(record);
+            if index + 1 < begun {
+                continue;
+            }
             let mut out = Vec::new();
             view.render(now, &mut out);
             frames.extend(out.into_iter().map(|frame| (index + 1, frame)));
         }
         frames
-    }
-
-    #[derive(Default)]
-    struct Client {
-        text: String,
-        ends: Vec<String>,
-        over: bool,
-    }
-
-    impl Client {
-        fn hear(&mut self, text: &str) {
-            let frame: Value = serde_json::from_str(text).unwrap();
-            match frame["type"].as_str().unwrap() {
-                "job_update" => self.over = false,
-                "ai_chunk" => {
-                    let (part, partial) = (frame["chunk"].as_str().unwrap(), frame["partial"].as_str().unwrap());
-                    assert!(!part.is_empty());
-                    assert!(partial == format!("{}{part}", self.text) || partial == part, "{text} after {:?}", self.text);
-                    (self.text, self.over) = (partial.to_owned(), false);
-                }
-                _ => {
-                    self.over = true;
-                    self.text.clear();
-                    self.ends.push(text.to_owned());
-                }
-            }
-        }
     }
 
     proptest! {
@@ -221,19 +219,22 @@ mod tests {
         fn whoever_comes_late_or_loses_frames_ends_with_the_same_state(
             history in histories(),
             pauses in proptest::collection::vec(0_u64..120, 40),
-            joins in 0_usize..40,
+            (joins, first_listener) in (0_usize..40, any::<bool>()),
             (lost, count) in (0_usize..40, 0_usize..10),
         ) {
-            let frames = shared(&history, &pauses);
+            let joins = joins.min(history.records.len());
+            // The renderer starts with the first listener and reads the table like it.
+            let begun = if first_listener { joins } else { 0 };
+            let frames = shared(&history, &pauses, begun);
             let (mut seam, mut client, now) = (Seam::default(), Client::default(), Instant::now());
             let look = |seam: &mut Seam, client: &mut Client, broadcast: usize| {
-                let texts = table(&history, broadcast.min(history.records.len())).map(|snapshot| seam.catch_up(&snapshot, now)).unwrap_or_default();
+                let texts = table(&history, broadcast).map(|snapshot| seam.catch_up(&snapshot, now)).unwrap_or_default();
                 for text in &texts {
                     client.hear(text);
                 }
             };
             look(&mut seam, &mut client, joins);
-            for (broadcast, frame) in frames.iter().filter(|(broadcast, _)| *broadcast > joins) {
+            for (broadcast, frame) in frames.iter().filter(|(broadcast, _)| *broadcast > joins || first_listener) {
                 if (lost..lost + count).contains(broadcast) {
                     continue;
                 }
@@ -258,8 +259,18 @@ mod tests {
     fn a_socket_that_was_there_from_the_start_gets_the_shared_bytes_themselves() {
         let (mut seam, now) = (Seam::default(), Instant::now());
         let text = frame::chunk(JOB, 0, "abc");
-        let body = Body::Chunk { start: 0, partial: Arc::from("abc") };
-        let frame = Frame { owner: Owner::LOCAL, job_id: JOB, seq: seq(1, 3), begun: 0, body, text: text.clone() };
+        let body = Body::Chunk {
+            start: 0,
+            partial: Arc::from("abc"),
+        };
+        let frame = Frame {
+            owner: Owner::LOCAL,
+            job_id: JOB,
+            seq: seq(1, 3),
+            begun: 0,
+            body,
+            text: text.clone(),
+        };
         let passed = seam.pass(&frame, now).unwrap();
         assert_eq!(passed.as_str().as_ptr(), text.as_str().as_ptr());
     }
@@ -267,30 +278,72 @@ mod tests {
     #[test]
     fn a_running_job_is_replayed_as_progress_and_answer_so_far() {
         let (mut seam, now) = (Seam::default(), Instant::now());
-        let texts_of = |seam: &mut Seam, state, progress, partial, last| seam.catch_up(&snapshot(state, progress, partial, last), now);
+        let texts_of = |seam: &mut Seam, state, progress, partial, last| {
+            seam.catch_up(&snapshot(state, progress, partial, last), now)
+        };
         let first = texts_of(&mut seam, JobState::Streaming, 70, "It is", seq(1, 4));
-        assert_eq!(texts(&first), [frame::update(JOB, 70).as_str(), frame::chunk(JOB, 0, "It is").as_str()]);
-        assert!(texts_of(&mut seam, JobState::Streaming, 70, "It is", seq(1, 4)).is_empty(), "nothing new, nothing said");
+        assert_eq!(
+            texts(&first),
+            [
+                frame::update(JOB, 70).as_str(),
+                frame::chunk(JOB, 0, "It is").as_str()
+            ]
+        );
+        assert!(
+            texts_of(&mut seam, JobState::Streaming, 70, "It is", seq(1, 4)).is_empty(),
+            "nothing new, nothing said"
+        );
         let next = texts_of(&mut seam, JobState::Completed, 100, "It is 42", seq(1, 9));
-        assert_eq!(texts(&next), [frame::chunk(JOB, 5, "It is 42").as_str(), frame::completed(JOB, "It is 42").as_str()]);
+        assert_eq!(
+            texts(&next),
+            [
+                frame::chunk(JOB, 5, "It is 42").as_str(),
+                frame::completed(JOB, "It is 42").as_str()
+            ]
+        );
     }
 
     #[test]
     fn an_ended_job_is_replayed_as_its_end_alone_and_a_waiting_one_not_at_all() {
         let now = Instant::now();
-        let replay = |state, progress, partial| Seam::default().catch_up(&snapshot(state, progress, partial, seq(2, 1)), now);
-        assert_eq!(texts(&replay(JobState::Completed, 100, "42")), [frame::completed(JOB, "42").as_str()]);
-        assert_eq!(texts(&replay(JobState::Failed, 30, "4")), [frame::failed(JOB, "it broke").as_str()]);
-        assert_eq!(texts(&replay(JobState::Dead, 30, "")), [frame::failed(JOB, UNKNOWN_ERROR).as_str()]);
-        assert_eq!(texts(&replay(JobState::Cancelled, 30, "")), [frame::failed(JOB, CANCELLED).as_str()]);
+        let replay = |state, progress, partial| {
+            Seam::default().catch_up(&snapshot(state, progress, partial, seq(2, 1)), now)
+        };
+        assert_eq!(
+            texts(&replay(JobState::Completed, 100, "42")),
+            [frame::completed(JOB, "42").as_str()]
+        );
+        assert_eq!(
+            texts(&replay(JobState::Failed, 30, "4")),
+            [frame::failed(JOB, "it broke").as_str()]
+        );
+        assert_eq!(
+            texts(&replay(JobState::Dead, 30, "")),
+            [frame::failed(JOB, UNKNOWN_ERROR).as_str()]
+        );
+        assert_eq!(
+            texts(&replay(JobState::Cancelled, 30, "")),
+            [frame::failed(JOB, CANCELLED).as_str()]
+        );
         assert!(replay(JobState::Queued, 0, "").is_empty());
-        assert_eq!(texts(&replay(JobState::Queued, 50, "")), [frame::update(JOB, 50).as_str()], "between the two stages");
+        assert_eq!(
+            texts(&replay(JobState::Queued, 50, "")),
+            [frame::update(JOB, 50).as_str()],
+            "between the two stages"
+        );
     }
 
     #[test]
     fn an_ended_job_is_forgotten_after_a_while() {
         let (mut seam, now) = (Seam::default(), Instant::now());
-        let end = |job_id| Frame { owner: Owner::LOCAL, job_id, seq: 5, begun: 0, body: Body::End, text: frame::completed(job_id, "") };
+        let end = |job_id| Frame {
+            owner: Owner::LOCAL,
+            job_id,
+            seq: 5,
+            begun: 0,
+            body: Body::End,
+            text: frame::completed(job_id, ""),
+        };
         seam.pass(&end(JOB), now);
         let other = JobId::generate();
         seam.pass(&end(other), now + REMEMBERED);

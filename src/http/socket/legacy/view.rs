@@ -11,10 +11,8 @@ use axum::extract::ws::Utf8Bytes;
 use quire_store::{Event, EventRecord, JobId, Owner};
 use tokio::time::Instant;
 
-use super::{
-    super::{CANCELLED, sequence::START},
-    frame::{self, Body, Frame},
-};
+use super::frame::{self, Body, Frame};
+use crate::http::socket::{CANCELLED, sequence::START};
 
 /// Least time between two frames of the same kind: faster than the eye reads.
 pub(super) const SHORT_GAP: Duration = Duration::from_millis(50);
@@ -126,7 +124,13 @@ impl JobView {
         }
         if self.has_chunk() && due(self.chunk_at) {
             self.render_chunk(out);
-            self.chunk_at = Some(now + if self.partial.len() > LONG_ANSWER { LONG_GAP } else { SHORT_GAP });
+            self.chunk_at = Some(
+                now + if self.partial.len() > LONG_ANSWER {
+                    LONG_GAP
+                } else {
+                    SHORT_GAP
+                },
+            );
         }
         self.render_end(out);
     }
@@ -180,14 +184,20 @@ impl JobView {
             return;
         }
         self.shown = self.progress.take();
-        out.push(self.frame(Body::Update, frame::update(self.job_id, self.shown.unwrap_or_default())));
+        out.push(self.frame(
+            Body::Update,
+            frame::update(self.job_id, self.shown.unwrap_or_default()),
+        ));
     }
 
     fn render_chunk(&mut self, out: &mut Vec<Frame>) {
         if !self.has_chunk() {
             return;
         }
-        let body = Body::Chunk { start: self.framed, partial: Arc::from(self.partial.as_str()) };
+        let body = Body::Chunk {
+            start: self.framed,
+            partial: Arc::from(self.partial.as_str()),
+        };
         out.push(self.frame(body, frame::chunk(self.job_id, self.framed, &self.partial)));
         self.framed = self.partial.len();
     }
@@ -204,7 +214,14 @@ impl JobView {
     }
 
     fn frame(&self, body: Body, text: Utf8Bytes) -> Frame {
-        Frame { owner: self.owner, job_id: self.job_id, seq: self.seq, begun: self.begun, body, text }
+        Frame {
+            owner: self.owner,
+            job_id: self.job_id,
+            seq: self.seq,
+            begun: self.begun,
+            body,
+            text,
+        }
     }
 }
 
@@ -216,14 +233,12 @@ fn common_prefix(left: &str, right: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use super::{super::client::Client, *};
+    use crate::http::socket::sample::{
+        History, JOB, chunk, failed, histories, progress, record, seq,
+    };
     use proptest::prelude::*;
     use quire_store::Event;
-    use serde_json::Value;
-
-    use super::{
-        super::super::sample::{History, JOB, chunk, failed, histories, progress, record, seq},
-        *,
-    };
 
     fn view() -> JobView {
         JobView::new(Owner::LOCAL, JOB)
@@ -239,44 +254,12 @@ mod tests {
         texts(&out)
     }
 
-    /// A client of the contract that also adds up what it hears.
-    #[derive(Default)]
-    struct Client {
-        text: String,
-        answers: Vec<String>,
-        ends: usize,
-        /// The last frame was an end.
-        over: bool,
-    }
-
-    impl Client {
-        fn hear(&mut self, text: &str) {
-            let frame: Value = serde_json::from_str(text).unwrap();
-            let field = |name: &str| frame[name].as_str().unwrap().to_owned();
-            match frame["type"].as_str().unwrap() {
-                "job_update" => self.over = false,
-                "ai_chunk" => {
-                    let (part, partial) = (field("chunk"), field("partial"));
-                    assert!(!part.is_empty());
-                    let next = format!("{}{part}", self.text);
-                    assert!(partial == next || partial == part, "{partial:?} is neither {next:?} nor {part:?}");
-                    (self.text, self.over) = (partial, false);
-                }
-                kind => {
-                    if kind == "job_completed" {
-                        let answer = field("ai_response");
-                        assert!(answer.is_empty() || answer == self.text, "{answer:?} after {:?}", self.text);
-                        self.answers.push(answer);
-                    }
-                    self.text.clear();
-                    (self.ends, self.over) = (self.ends + 1, true);
-                }
-            }
-        }
-    }
-
     /// Plays the history with the given pauses in milliseconds, holding frames back while `held` says so.
-    fn play(history: &History, pauses: &[u64], held: impl Fn(usize) -> bool) -> (Client, Vec<(Instant, Frame)>) {
+    fn play(
+        history: &History,
+        pauses: &[u64],
+        held: impl Fn(usize) -> bool,
+    ) -> (Client, Vec<Frame>) {
         let (mut view, mut now) = (view(), Instant::now());
         let (mut client, mut sent) = (Client::default(), Vec::new());
         let last = history.records.len() - 1;
@@ -289,8 +272,15 @@ mod tests {
             let mut out = Vec::new();
             view.render(now, &mut out);
             for frame in out {
+                let (shown, answers) = (client.text.clone(), client.answers.len());
                 client.hear(&frame.text);
-                sent.push((now, frame));
+                if let Some(answer) = client.answers.get(answers) {
+                    assert!(
+                        answer.is_empty() || *answer == shown,
+                        "the last partial is not the answer"
+                    );
+                }
+                sent.push(frame);
             }
         }
         assert!(view.due(now).is_none(), "an ended job waits for nothing");
@@ -311,9 +301,9 @@ mod tests {
             }).collect();
             let ends = history.records.iter().filter(|record| record.event.is_terminal()).count();
             prop_assert_eq!(client.answers, answers);
-            prop_assert_eq!(client.ends, ends);
+            prop_assert_eq!(client.ends.len(), ends);
             prop_assert!(client.over);
-            prop_assert!(sent.windows(2).all(|pair| pair[0].1.seq <= pair[1].1.seq));
+            prop_assert!(sent.windows(2).all(|pair| pair[0].seq <= pair[1].seq));
         }
 
         #[test]
@@ -323,9 +313,9 @@ mod tests {
         ) {
             let (mut view, mut now) = (view(), Instant::now());
             let (mut offset, mut last): (usize, Option<(Instant, usize)>) = (0, None);
-            for (index, part) in parts.iter().enumerate() {
-                now += Duration::from_millis(pauses[index]);
-                view.apply(&record(seq(1, index as i64 + 1), chunk(offset, part)));
+            for ((part, pause), position) in parts.iter().zip(pauses).zip(1..) {
+                now += Duration::from_millis(pause);
+                view.apply(&record(seq(1, position), chunk(offset, part)));
                 offset += part.len();
                 let sent = !render(&mut view, now).is_empty();
                 let gap = |length| if length > LONG_ANSWER { LONG_GAP } else { SHORT_GAP };
@@ -347,36 +337,87 @@ mod tests {
             render(&mut view, now + Duration::from_millis(after))
         };
         assert!(at(1, Event::Queued, 0).is_empty());
-        assert_eq!(at(2, progress(45), 0), [r#"{"type":"job_update","job_id":"01998c6e-2f5b-7c3a-9d50-6a3f0e9f1b11","progress":45}"#]);
-        assert!(at(3, progress(45), 100).is_empty(), "the same progress again says nothing");
-        assert_eq!(at(4, chunk(0, "It "), 100), [frame::chunk(JOB, 0, "It ").to_string()]);
+        assert_eq!(
+            at(2, progress(45), 0),
+            [
+                r#"{"type":"job_update","job_id":"01998c6e-2f5b-7c3a-9d50-6a3f0e9f1b11","progress":45}"#
+            ]
+        );
+        assert!(
+            at(3, progress(45), 100).is_empty(),
+            "the same progress again says nothing"
+        );
+        assert_eq!(
+            at(4, chunk(0, "It "), 100),
+            [frame::chunk(JOB, 0, "It ").to_string()]
+        );
         assert!(at(5, chunk(3, "is "), 120).is_empty());
-        assert_eq!(at(6, chunk(6, "4"), 150), [frame::chunk(JOB, 3, "It is 4").to_string()]);
+        assert_eq!(
+            at(6, chunk(6, "4"), 150),
+            [frame::chunk(JOB, 3, "It is 4").to_string()]
+        );
         assert!(at(7, chunk(7, "2."), 160).is_empty());
         assert_eq!(
-            at(8, Event::Completed { answer: "It is 42.".into() }, 161),
-            [frame::chunk(JOB, 7, "It is 42.").to_string(), frame::completed(JOB, "It is 42.").to_string()]
+            at(
+                8,
+                Event::Completed {
+                    answer: "It is 42.".into()
+                },
+                161
+            ),
+            [
+                frame::chunk(JOB, 7, "It is 42.").to_string(),
+                frame::completed(JOB, "It is 42.").to_string()
+            ]
         );
-        assert!(at(9, progress(99), 900).is_empty(), "nothing follows the end");
+        assert!(
+            at(9, progress(99), 900).is_empty(),
+            "nothing follows the end"
+        );
     }
 
     #[test]
     fn an_answer_that_was_never_streamed_is_shown_before_the_end() {
         let mut view = view();
-        view.apply(&record(seq(2, 1), Event::Completed { answer: "yes".into() }));
+        view.apply(&record(
+            seq(2, 1),
+            Event::Completed {
+                answer: "yes".into(),
+            },
+        ));
         let now = Instant::now();
-        assert_eq!(render(&mut view, now), [frame::chunk(JOB, 0, "yes").to_string(), frame::completed(JOB, "yes").to_string()]);
+        assert_eq!(
+            render(&mut view, now),
+            [
+                frame::chunk(JOB, 0, "yes").to_string(),
+                frame::completed(JOB, "yes").to_string()
+            ]
+        );
         let mut silent = super::JobView::new(Owner::LOCAL, JOB);
-        silent.apply(&record(seq(2, 1), Event::Completed { answer: String::new() }));
-        assert_eq!(render(&mut silent, now), [frame::completed(JOB, "").to_string()]);
+        silent.apply(&record(
+            seq(2, 1),
+            Event::Completed {
+                answer: String::new(),
+            },
+        ));
+        assert_eq!(
+            render(&mut silent, now),
+            [frame::completed(JOB, "").to_string()]
+        );
     }
 
     #[test]
     fn failure_and_cancellation_are_both_job_failed() {
-        for (event, error) in [(failed("the file is damaged"), "the file is damaged"), (Event::Cancelled, "job was cancelled")] {
+        for (event, error) in [
+            (failed("the file is damaged"), "the file is damaged"),
+            (Event::Cancelled, "job was cancelled"),
+        ] {
             let mut view = view();
             view.apply(&record(seq(1, 1), event));
-            assert_eq!(render(&mut view, Instant::now()), [frame::failed(JOB, error).to_string()]);
+            assert_eq!(
+                render(&mut view, Instant::now()),
+                [frame::failed(JOB, error).to_string()]
+            );
         }
     }
 
@@ -388,7 +429,13 @@ mod tests {
         assert_eq!(render(&mut view, now).len(), 2);
         view.apply(&record(seq(2, 1), Event::Restarted { attempt: 2 }));
         view.apply(&record(seq(2, 2), chunk(0, "half")));
-        assert_eq!(render(&mut view, now), [frame::update(JOB, 80).to_string(), frame::chunk(JOB, 0, "half").to_string()]);
+        assert_eq!(
+            render(&mut view, now),
+            [
+                frame::update(JOB, 80).to_string(),
+                frame::chunk(JOB, 0, "half").to_string()
+            ]
+        );
     }
 
     #[test]
@@ -400,7 +447,11 @@ mod tests {
         view.apply(&record(seq(3, 1), progress(10)));
         assert_eq!(
             render(&mut view, now),
-            [frame::update(JOB, 30).to_string(), frame::failed(JOB, "no").to_string(), frame::update(JOB, 10).to_string()]
+            [
+                frame::update(JOB, 30).to_string(),
+                frame::failed(JOB, "no").to_string(),
+                frame::update(JOB, 10).to_string()
+            ]
         );
     }
 }

@@ -51,7 +51,12 @@ impl AnswerEngine for ScriptedEngine {
         "scripted"
     }
 
-    fn answer(&self, _: &AnswerRequest<'_>, cancel: &CancelFlag, sink: &mut dyn AnswerSink) -> Result<Answer, ModelError> {
+    fn answer(
+        &self,
+        _: &AnswerRequest<'_>,
+        cancel: &CancelFlag,
+        sink: &mut dyn AnswerSink,
+    ) -> Result<Answer, ModelError> {
         let (cues, mut text) = (self.cues.lock(), String::new());
         loop {
             match cues.recv_timeout(Duration::from_millis(10)) {
@@ -60,13 +65,22 @@ impl AnswerEngine for ScriptedEngine {
                     text.push_str(&part);
                 }
                 Ok(Cue::Done) => break,
-                Err(RecvTimeoutError::Timeout) if cancel.is_cancelled() => return Err(ModelError::Cancelled),
+                Err(RecvTimeoutError::Timeout) if cancel.is_cancelled() => {
+                    return Err(ModelError::Cancelled);
+                }
                 Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return Err(ModelError::Cancelled),
             }
         }
         let engine = self.name().to_owned();
-        Ok(Answer { text, answered: true, citations: Vec::new(), engine, model: None, notes: Vec::new() })
+        Ok(Answer {
+            text,
+            answered: true,
+            citations: Vec::new(),
+            engine,
+            model: None,
+            notes: Vec::new(),
+        })
     }
 }
 
@@ -86,11 +100,16 @@ pub(super) struct Rig {
 impl Rig {
     pub(super) async fn start() -> Self {
         let (db, data) = (TestDb::new().await, TempDir::new().unwrap());
-        let overrides = Overrides { data_dir: Some(data.path().to_owned()), ..Overrides::default() };
+        let overrides = Overrides {
+            data_dir: Some(data.path().to_owned()),
+            ..Overrides::default()
+        };
         let config = Arc::new(Config::load(None, &overrides).unwrap());
         let files = FileStore::open(data.path()).unwrap();
         let (cues, script) = channel();
-        let engines = Arc::new(Engines::new(Arc::new(ScriptedEngine { cues: Mutex::new(script) })));
+        let engines = Arc::new(Engines::new(Arc::new(ScriptedEngine {
+            cues: Mutex::new(script),
+        })));
         let worker = WorkerConfig {
             extract_slots: 1,
             answer_slots: 1,
@@ -99,19 +118,44 @@ impl Rig {
             require_sandbox: false,
         };
         let store = db.store().await;
-        let workers = Workers::start(store.clone(), files.clone(), engines, worker).await.unwrap();
-        let state = AppState::new(Arc::clone(&config), store, files.clone(), None, Loading::fixed(ModelState::NotInstalled));
+        let workers = Workers::start(store.clone(), files.clone(), engines, worker)
+            .await
+            .unwrap();
+        let state = AppState::new(
+            Arc::clone(&config),
+            store,
+            files.clone(),
+            None,
+            Loading::fixed(ModelState::NotInstalled),
+        );
         let shutdown = state.shutdown.clone();
         let address = serve(state).await;
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        Self { address, shutdown, cues, http, config, files, workers, _data: data, db }
+        Self {
+            address,
+            shutdown,
+            cues,
+            http,
+            config,
+            files,
+            workers,
+            _data: data,
+            db,
+        }
     }
 
     /// Another process' API on the same database; it has no workers.
     pub(super) async fn second(&self) -> SocketAddr {
         let (config, files) = (Arc::clone(&self.config), self.files.clone());
         let loading = Loading::fixed(ModelState::NotInstalled);
-        serve(AppState::new(config, self.db.store().await, files, None, loading)).await
+        serve(AppState::new(
+            config,
+            self.db.store().await,
+            files,
+            None,
+            loading,
+        ))
+        .await
     }
 
     pub(super) async fn stop(self) {
@@ -134,20 +178,31 @@ impl Rig {
     pub(super) async fn upload(&self) -> String {
         let file = Part::bytes(&b"name,sum\na,1\nb,2\n"[..]).file_name("table.csv");
         let form = Form::new().text("prompt", "What is it?").part("file", file);
-        let reply = self.http.post(format!("http://{}/api/upload", self.address)).multipart(form).send().await.unwrap();
+        let reply = self
+            .http
+            .post(format!("http://{}/api/upload", self.address))
+            .multipart(form)
+            .send()
+            .await
+            .unwrap();
         let reply: Value = reply.json().await.unwrap();
         reply["data"]["job_id"].as_str().unwrap().to_owned()
     }
 
     /// Asks for the event stream; returns status and whole body.
     pub(super) async fn stream(&self, job: &str, last: Option<i64>) -> (u16, String) {
-        let mut request = self.http.get(format!("http://{}/api/jobs/{job}/events", self.address));
+        let mut request = self
+            .http
+            .get(format!("http://{}/api/jobs/{job}/events", self.address));
         if let Some(last) = last {
             request = request.header("Last-Event-ID", last);
         }
         let response = timeout(PATIENCE, request.send()).await.unwrap().unwrap();
         let status = response.status().as_u16();
-        (status, timeout(PATIENCE, response.text()).await.unwrap().unwrap())
+        (
+            status,
+            timeout(PATIENCE, response.text()).await.unwrap().unwrap(),
+        )
     }
 }
 
@@ -165,12 +220,17 @@ pub(super) struct Client {
 
 impl Client {
     pub(super) async fn legacy(address: SocketAddr) -> Self {
-        Self { stream: connect_async(format!("ws://{address}/ws")).await.unwrap().0 }
+        Self {
+            stream: connect_async(format!("ws://{address}/ws")).await.unwrap().0,
+        }
     }
 
     pub(super) async fn v1(address: SocketAddr, hello: Value) -> Self {
-        let request = ClientRequestBuilder::new(format!("ws://{address}/ws").parse().unwrap()).with_sub_protocol("quire.v1");
-        let mut client = Self { stream: connect_async(request).await.unwrap().0 };
+        let request = ClientRequestBuilder::new(format!("ws://{address}/ws").parse().unwrap())
+            .with_sub_protocol("quire.v1");
+        let mut client = Self {
+            stream: connect_async(request).await.unwrap().0,
+        };
         client.send(Message::text(hello.to_string())).await;
         client
     }
@@ -221,7 +281,11 @@ impl Client {
 
     async fn message(&mut self) -> Message {
         loop {
-            let message = timeout(PATIENCE, self.stream.next()).await.expect("nothing came").unwrap().unwrap();
+            let message = timeout(PATIENCE, self.stream.next())
+                .await
+                .expect("nothing came")
+                .unwrap()
+                .unwrap();
             if !matches!(message, Message::Ping(_) | Message::Pong(_)) {
                 return message;
             }

@@ -9,7 +9,7 @@ use chrono::{DateTime, Utc};
 use quire_store::{Event, EventRecord, JobId, JobSnapshot, JobState, Stage};
 use serde::Serialize;
 
-use super::super::CANCELLED;
+use crate::http::socket::CANCELLED;
 
 /// `code` of the `job_failed` frame of a cancelled job.
 const CANCELLED_CODE: &str = "cancelled";
@@ -19,15 +19,45 @@ const CANCELLED_CODE: &str = "cancelled";
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(crate) enum Frame<'a> {
     /// How far the job is.
-    JobUpdate { seq: i64, ts: DateTime<Utc>, job_id: JobId, progress: u8, stage: Stage, done: u32, total: Option<u32> },
+    JobUpdate {
+        seq: i64,
+        ts: DateTime<Utc>,
+        job_id: JobId,
+        progress: u8,
+        stage: Stage,
+        done: u32,
+        total: Option<u32>,
+    },
     /// A part of the answer.
-    AiChunk { seq: i64, ts: DateTime<Utc>, job_id: JobId, offset: u64, chunk: &'a str },
+    AiChunk {
+        seq: i64,
+        ts: DateTime<Utc>,
+        job_id: JobId,
+        offset: u64,
+        chunk: &'a str,
+    },
     /// The end: the answer.
-    JobCompleted { seq: i64, ts: DateTime<Utc>, job_id: JobId, ai_response: &'a str },
+    JobCompleted {
+        seq: i64,
+        ts: DateTime<Utc>,
+        job_id: JobId,
+        ai_response: &'a str,
+    },
     /// The end: an error, or `cancelled`.
-    JobFailed { seq: i64, ts: DateTime<Utc>, job_id: JobId, error: &'a str, code: &'a str },
+    JobFailed {
+        seq: i64,
+        ts: DateTime<Utc>,
+        job_id: JobId,
+        error: &'a str,
+        code: &'a str,
+    },
     /// Another attempt began: the answer starts again.
-    Restarted { seq: i64, ts: DateTime<Utc>, job_id: JobId, attempt: i32 },
+    Restarted {
+        seq: i64,
+        ts: DateTime<Utc>,
+        job_id: JobId,
+        attempt: i32,
+    },
     /// The job waits, `position` jobs from its turn; null when that is not known or it waits no more.
     QueuePosition {
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -63,15 +93,59 @@ impl<'a> Frame<'a> {
     pub(crate) fn of(record: &'a EventRecord, position: Option<i64>) -> Self {
         let (seq, ts, job_id) = (record.seq, record.at, record.job_id);
         match &record.event {
-            Event::Queued => Self::QueuePosition { seq: Some(seq), ts, job_id, position },
-            Event::Progress { progress, stage, done, total } => {
-                Self::JobUpdate { seq, ts, job_id, progress: *progress, stage: *stage, done: *done, total: *total }
-            }
-            Event::Restarted { attempt } => Self::Restarted { seq, ts, job_id, attempt: *attempt },
-            Event::Chunk { offset, text } => Self::AiChunk { seq, ts, job_id, offset: *offset, chunk: text },
-            Event::Completed { answer } => Self::JobCompleted { seq, ts, job_id, ai_response: answer },
-            Event::Failed { code, message } => Self::JobFailed { seq, ts, job_id, error: message, code },
-            Event::Cancelled => Self::JobFailed { seq, ts, job_id, error: CANCELLED, code: CANCELLED_CODE },
+            Event::Queued => Self::QueuePosition {
+                seq: Some(seq),
+                ts,
+                job_id,
+                position,
+            },
+            Event::Progress {
+                progress,
+                stage,
+                done,
+                total,
+            } => Self::JobUpdate {
+                seq,
+                ts,
+                job_id,
+                progress: *progress,
+                stage: *stage,
+                done: *done,
+                total: *total,
+            },
+            Event::Restarted { attempt } => Self::Restarted {
+                seq,
+                ts,
+                job_id,
+                attempt: *attempt,
+            },
+            Event::Chunk { offset, text } => Self::AiChunk {
+                seq,
+                ts,
+                job_id,
+                offset: *offset,
+                chunk: text,
+            },
+            Event::Completed { answer } => Self::JobCompleted {
+                seq,
+                ts,
+                job_id,
+                ai_response: answer,
+            },
+            Event::Failed { code, message } => Self::JobFailed {
+                seq,
+                ts,
+                job_id,
+                error: message,
+                code,
+            },
+            Event::Cancelled => Self::JobFailed {
+                seq,
+                ts,
+                job_id,
+                error: CANCELLED,
+                code: CANCELLED_CODE,
+            },
         }
     }
 
@@ -85,7 +159,11 @@ impl<'a> Frame<'a> {
             status: job.state,
             progress: job.progress,
             partial: job.answer.as_deref().unwrap_or(&snapshot.partial),
-            error: if job.state.is_terminal() { job.error_message.as_deref() } else { None },
+            error: if job.state.is_terminal() {
+                job.error_message.as_deref()
+            } else {
+                None
+            },
         }
     }
 
@@ -117,10 +195,8 @@ impl<'a> Frame<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{
-        super::super::sample::{JOB, chunk, failed, progress, record, seq, snapshot},
-        *,
-    };
+    use super::*;
+    use crate::http::socket::sample::{JOB, chunk, failed, progress, record, seq, snapshot};
 
     fn json(event: Event) -> String {
         Frame::of(&record(seq(1, 7), event), Some(3)).json()
@@ -130,13 +206,36 @@ mod tests {
     fn every_event_has_its_frame() {
         let head = r#""seq":1048583,"ts":"1970-01-01T00:00:00Z","job_id":"01998c6e-2f5b-7c3a-9d50-6a3f0e9f1b11""#;
         let frames = [
-            (Event::Queued, r#"{"type":"queue_position",HEAD,"position":3}"#),
-            (progress(45), r#"{"type":"job_update",HEAD,"progress":45,"stage":"extract","done":1,"total":null}"#),
-            (chunk(5, "a\"b"), r#"{"type":"ai_chunk",HEAD,"offset":5,"chunk":"a\"b"}"#),
-            (Event::Restarted { attempt: 2 }, r#"{"type":"restarted",HEAD,"attempt":2}"#),
-            (Event::Completed { answer: "42".into() }, r#"{"type":"job_completed",HEAD,"ai_response":"42"}"#),
-            (failed("no"), r#"{"type":"job_failed",HEAD,"error":"no","code":"damaged"}"#),
-            (Event::Cancelled, r#"{"type":"job_failed",HEAD,"error":"job was cancelled","code":"cancelled"}"#),
+            (
+                Event::Queued,
+                r#"{"type":"queue_position",HEAD,"position":3}"#,
+            ),
+            (
+                progress(45),
+                r#"{"type":"job_update",HEAD,"progress":45,"stage":"extract","done":1,"total":null}"#,
+            ),
+            (
+                chunk(5, "a\"b"),
+                r#"{"type":"ai_chunk",HEAD,"offset":5,"chunk":"a\"b"}"#,
+            ),
+            (
+                Event::Restarted { attempt: 2 },
+                r#"{"type":"restarted",HEAD,"attempt":2}"#,
+            ),
+            (
+                Event::Completed {
+                    answer: "42".into(),
+                },
+                r#"{"type":"job_completed",HEAD,"ai_response":"42"}"#,
+            ),
+            (
+                failed("no"),
+                r#"{"type":"job_failed",HEAD,"error":"no","code":"damaged"}"#,
+            ),
+            (
+                Event::Cancelled,
+                r#"{"type":"job_failed",HEAD,"error":"job was cancelled","code":"cancelled"}"#,
+            ),
         ];
         for (event, expected) in frames {
             assert_eq!(json(event), expected.replace("HEAD", head));
@@ -146,13 +245,27 @@ mod tests {
     #[test]
     fn a_frame_without_an_event_moves_no_cursor() {
         let ts = DateTime::UNIX_EPOCH;
-        let moved = Frame::QueuePosition { seq: None, ts, job_id: JOB, position: None }.json();
+        let moved = Frame::QueuePosition {
+            seq: None,
+            ts,
+            job_id: JOB,
+            position: None,
+        }
+        .json();
         assert_eq!(
             moved,
             r#"{"type":"queue_position","ts":"1970-01-01T00:00:00Z","job_id":"01998c6e-2f5b-7c3a-9d50-6a3f0e9f1b11","position":null}"#
         );
-        let error = Frame::Error { code: "bad_message", message: "not JSON", job_id: None }.json();
-        assert_eq!(error, r#"{"type":"error","code":"bad_message","message":"not JSON"}"#);
+        let error = Frame::Error {
+            code: "bad_message",
+            message: "not JSON",
+            job_id: None,
+        }
+        .json();
+        assert_eq!(
+            error,
+            r#"{"type":"error","code":"bad_message","message":"not JSON"}"#
+        );
     }
 
     #[test]
@@ -166,7 +279,13 @@ mod tests {
 
     #[test]
     fn the_name_is_the_type() {
-        let events = [Event::Queued, progress(1), chunk(0, ""), Event::Cancelled, Event::Restarted { attempt: 2 }];
+        let events = [
+            Event::Queued,
+            progress(1),
+            chunk(0, ""),
+            Event::Cancelled,
+            Event::Restarted { attempt: 2 },
+        ];
         for event in events {
             let record = record(1, event);
             let frame = Frame::of(&record, None);

@@ -91,14 +91,19 @@ fn read<'a, T: Deserialize<'a>>(text: &'a str) -> Result<T, BadMessage> {
 }
 
 fn bad(message: String) -> BadMessage {
-    BadMessage { code: "bad_message", message }
+    BadMessage {
+        code: "bad_message",
+        message,
+    }
 }
 
 fn hello(raw: RawHello) -> Result<Hello, BadMessage> {
     let mut hello = Hello::default();
     match raw.topics {
         None => hello.all = true,
-        Some(topics) if topics.len() > MOST_TOPICS => return Err(bad(format!("more than {MOST_TOPICS} topics"))),
+        Some(topics) if topics.len() > MOST_TOPICS => {
+            return Err(bad(format!("more than {MOST_TOPICS} topics")));
+        }
         Some(topics) => {
             for topic in topics {
                 add_topic(&mut hello, &topic)?;
@@ -130,7 +135,10 @@ fn add_topic(hello: &mut Hello, topic: &str) -> Result<(), BadMessage> {
     }
     let job = topic.strip_prefix("job:").and_then(|id| id.parse().ok());
     let Some(job) = job else {
-        return Err(BadMessage { code: "unknown_topic", message: "a topic is jobs or job:<id>".to_owned() });
+        return Err(BadMessage {
+            code: "unknown_topic",
+            message: "a topic is jobs or job:<id>".to_owned(),
+        });
     };
     hello.jobs.push(job);
     Ok(())
@@ -138,7 +146,8 @@ fn add_topic(hello: &mut Hello, topic: &str) -> Result<(), BadMessage> {
 
 #[cfg(test)]
 mod tests {
-    use super::{super::super::sample::JOB, *};
+    use super::*;
+    use crate::http::socket::sample::JOB;
 
     const ID: &str = "01998c6e-2f5b-7c3a-9d50-6a3f0e9f1b11";
 
@@ -153,21 +162,43 @@ mod tests {
     #[test]
     fn a_hello_names_topics_and_cursor() {
         let hello = |all, jobs: &[JobId], since: &[(JobId, i64)]| {
-            Ok(ClientMessage::Hello(Hello { all, jobs: jobs.to_vec(), since: since.iter().copied().collect() }))
+            Ok(ClientMessage::Hello(Hello {
+                all,
+                jobs: jobs.to_vec(),
+                since: since.iter().copied().collect(),
+            }))
         };
         assert_eq!(parse(r#"{"type":"hello"}"#), hello(true, &[], &[]));
-        assert_eq!(parse(r#"{"type":"hello","topics":[]}"#), hello(false, &[], &[]));
-        assert_eq!(parse(r#"{"type":"hello","topics":["job:ID"]}"#), hello(false, &[JOB], &[]));
-        assert_eq!(parse(r#"{"type":"hello","topics":["job:ID"],"since":7}"#), hello(false, &[JOB], &[(JOB, 7)]));
-        assert_eq!(parse(r#"{"type":"hello","since":{"jobs":{"ID":7}},"new":1}"#), hello(true, &[], &[(JOB, 7)]));
-        assert_eq!(parse(r#"{"topics":["jobs","job:ID"],"type":"hello"}"#), hello(true, &[JOB], &[]));
+        assert_eq!(
+            parse(r#"{"type":"hello","topics":[]}"#),
+            hello(false, &[], &[])
+        );
+        assert_eq!(
+            parse(r#"{"type":"hello","topics":["job:ID"]}"#),
+            hello(false, &[JOB], &[])
+        );
+        assert_eq!(
+            parse(r#"{"type":"hello","topics":["job:ID"],"since":7}"#),
+            hello(false, &[JOB], &[(JOB, 7)])
+        );
+        assert_eq!(
+            parse(r#"{"type":"hello","since":{"jobs":{"ID":7}},"new":1}"#),
+            hello(true, &[], &[(JOB, 7)])
+        );
+        assert_eq!(
+            parse(r#"{"topics":["jobs","job:ID"],"type":"hello"}"#),
+            hello(true, &[JOB], &[])
+        );
     }
 
     #[test]
     fn the_other_messages() {
         assert_eq!(parse(r#"{"type":"ack","seq":5}"#), Ok(ClientMessage::Ack));
         assert_eq!(parse(r#"{"type":"ping"}"#), Ok(ClientMessage::Ping));
-        assert_eq!(parse(r#"{"type":"cancel","job_id":"ID"}"#), Ok(ClientMessage::Cancel(JOB)));
+        assert_eq!(
+            parse(r#"{"type":"cancel","job_id":"ID"}"#),
+            Ok(ClientMessage::Cancel(JOB))
+        );
     }
 
     #[test]
@@ -190,9 +221,18 @@ mod tests {
             assert_eq!(code(text), "bad_message", "{text}");
         }
         assert_eq!(code(r#"{"type":"send"}"#), "unknown_type");
-        assert_eq!(code(r#"{"type":"hello","topics":["admin"]}"#), "unknown_topic");
-        assert_eq!(code(r#"{"type":"hello","topics":["job:"]}"#), "unknown_topic");
-        let many = format!(r#"{{"type":"hello","topics":[{}"jobs"]}}"#, r#""jobs","#.repeat(MOST_TOPICS));
+        assert_eq!(
+            code(r#"{"type":"hello","topics":["admin"]}"#),
+            "unknown_topic"
+        );
+        assert_eq!(
+            code(r#"{"type":"hello","topics":["job:"]}"#),
+            "unknown_topic"
+        );
+        let many = format!(
+            r#"{{"type":"hello","topics":[{}"jobs"]}}"#,
+            r#""jobs","#.repeat(MOST_TOPICS)
+        );
         assert_eq!(code(&many), "bad_message");
         let deep = format!("{}{}", r#"{"type":"hello","x":"#, "[".repeat(60_000));
         assert_eq!(code(&deep), "bad_message");

@@ -39,7 +39,15 @@ struct Case {
 fn main() -> io::Result<()> {
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
     let root = env::args_os().nth(1).map_or(default, PathBuf::from);
-    for case in [bridge_report(), three_pages(), two_columns(), rotated_page(), scanned_notice(), gauges(), notice()] {
+    for case in [
+        bridge_report(),
+        three_pages(),
+        two_columns(),
+        rotated_page(),
+        scanned_notice(),
+        gauges(),
+        notice(),
+    ] {
         case.write(&root)?;
     }
     Ok(())
@@ -49,7 +57,10 @@ impl Case {
     fn write(&self, root: &Path) -> io::Result<()> {
         let folder = root.join(self.folder);
         fs::create_dir_all(&folder)?;
-        fs::write(folder.join(format!("input.{}", self.extension)), &self.input)?;
+        fs::write(
+            folder.join(format!("input.{}", self.extension)),
+            &self.input,
+        )?;
         fs::write(folder.join("expected.txt"), &self.expected)?;
         let about = format!(
             "origin = \"written for this project by workers/extract/examples/make_fixtures\"\nlicence = \"MIT OR Apache-2.0\"\n\
@@ -63,10 +74,28 @@ impl Case {
 fn bridge_report() -> Case {
     let mut content = Content::default();
     let top = heading(&mut content, "Report on the Alder Bridge");
-    paragraphs(&mut content, texts::BRIDGE_REPORT, MARGIN, top, A4.0 - 2.0 * MARGIN);
-    let input = PdfWriter::new().info("Report on the Alder Bridge", "Quire fixtures").page(&content).finish();
-    let expected = format!("Report on the Alder Bridge\n\n{}\n", texts::BRIDGE_REPORT.join("\n\n"));
-    Case { folder: "pdf/bridge-report", extension: "pdf", exercises: "one page of prose with facts to ask for", input, expected }
+    paragraphs(
+        &mut content,
+        texts::BRIDGE_REPORT,
+        MARGIN,
+        top,
+        A4.0 - 2.0 * MARGIN,
+    );
+    let input = PdfWriter::new()
+        .info("Report on the Alder Bridge", "Quire fixtures")
+        .page(&content)
+        .finish();
+    let expected = format!(
+        "Report on the Alder Bridge\n\n{}\n",
+        texts::BRIDGE_REPORT.join("\n\n")
+    );
+    Case {
+        folder: "pdf/bridge-report",
+        extension: "pdf",
+        exercises: "one page of prose with facts to ask for",
+        input,
+        expected,
+    }
 }
 
 fn three_pages() -> Case {
@@ -82,7 +111,13 @@ fn three_pages() -> Case {
     }
     let expected = format!("{}\n", pages.join("\n\u{c}\n"));
     let exercises = "three pages; expected.txt separates them by a form feed";
-    Case { folder: "pdf/three-pages", extension: "pdf", exercises, input: writer.finish(), expected }
+    Case {
+        folder: "pdf/three-pages",
+        extension: "pdf",
+        exercises,
+        input: writer.finish(),
+        expected,
+    }
 }
 
 /// Both columns on the same baselines, drawn line by line across the page: only the gap between them tells the order.
@@ -108,7 +143,13 @@ fn two_columns() -> Case {
         texts::NEWSLETTER_LEFT.join("\n\n"),
         texts::NEWSLETTER_RIGHT.join("\n\n")
     );
-    Case { folder: "pdf/two-columns", extension: "pdf", exercises: "reading order of two columns drawn interleaved", input, expected }
+    Case {
+        folder: "pdf/two-columns",
+        extension: "pdf",
+        exercises: "reading order of two columns drawn interleaved",
+        input,
+        expected,
+    }
 }
 
 /// A page stored sideways and turned upright by `/Rotate`.
@@ -116,22 +157,41 @@ fn rotated_page() -> Case {
     let mut content = Content::default();
     let text = &texts::ROOF_BEES[1].1[..2];
     let mut x = MARGIN;
-    for line in text.iter().flat_map(|paragraph| wrap(paragraph, BODY, A4.1 - 2.0 * MARGIN)) {
+    for line in text
+        .iter()
+        .flat_map(|paragraph| wrap(paragraph, BODY, A4.1 - 2.0 * MARGIN))
+    {
         content.text_matrix([0.0, 1.0, -1.0, 0.0, x, MARGIN], BODY, &line);
         x += LEADING;
     }
-    let input = PdfWriter::new().page_with(&content, "/Rotate 90", "").finish();
+    let input = PdfWriter::new()
+        .page_with(&content, "/Rotate 90", "")
+        .finish();
     let expected = format!("{}\n", text.join("\n"));
-    Case { folder: "pdf/rotated-page", extension: "pdf", exercises: "a page with /Rotate 90", input, expected }
+    Case {
+        folder: "pdf/rotated-page",
+        extension: "pdf",
+        exercises: "a page with /Rotate 90",
+        input,
+        expected,
+    }
 }
 
 fn scanned_notice() -> Case {
     /// What office scanners produce.
     const DPI: f32 = 200.0;
     let grey = raster::first_page(notice_page(), DPI);
-    let input = PdfWriter::new().picture_page(&raster::black_and_white(&grey)).finish();
+    let input = PdfWriter::new()
+        .picture_page(&raster::black_and_white(&grey))
+        .finish();
     let exercises = "a page without a text layer: needs character recognition";
-    Case { folder: "pdf/scanned-notice", extension: "pdf", exercises, input, expected: notice_text() }
+    Case {
+        folder: "pdf/scanned-notice",
+        extension: "pdf",
+        exercises,
+        input,
+        expected: notice_text(),
+    }
 }
 
 fn notice() -> Case {
@@ -141,10 +201,21 @@ fn notice() -> Case {
     let height = grey.height / 2;
     let mut input = Vec::new();
     PngEncoder::new(&mut input)
-        .write_image(&grey.pixels[..(grey.width * height) as usize], grey.width, height, image::ExtendedColorType::L8)
+        .write_image(
+            &grey.pixels[..(grey.width * height) as usize],
+            grey.width,
+            height,
+            image::ExtendedColorType::L8,
+        )
         .expect("the buffer has the size that is named");
     let exercises = "a picture of printed text: needs character recognition";
-    Case { folder: "image/notice", extension: "png", exercises, input, expected: notice_text() }
+    Case {
+        folder: "image/notice",
+        extension: "png",
+        exercises,
+        input,
+        expected: notice_text(),
+    }
 }
 
 /// Forty readings, one of them missing, one with a comma in quotes.
@@ -154,7 +225,11 @@ fn gauges() -> Case {
         let (gauge, bank, kilometre) = texts::GAUGES[(number - 1) % texts::GAUGES.len()];
         let level = 180 + (number * 37) % 211;
         let flow = 40.0 + (number * 13 % 97) as f32 / 2.0;
-        let flow = if number == 23 { String::new() } else { format!("{flow:.1}") };
+        let flow = if number == 23 {
+            String::new()
+        } else {
+            format!("{flow:.1}")
+        };
         let remark = match number {
             7 => "\"ice on the gauge, read by hand\"",
             31 => "highest level of the year",
@@ -163,10 +238,19 @@ fn gauges() -> Case {
         let level = if number == 31 { 612 } else { level };
         let day = 1 + (number - 1) % 28;
         let month = 1 + (number - 1) / 28;
-        let _ = writeln!(csv, "{number},{gauge},{bank},{kilometre},2024-{month:02}-{day:02},{level},{flow},{remark}");
+        let _ = writeln!(
+            csv,
+            "{number},{gauge},{bank},{kilometre},2024-{month:02}-{day:02},{level},{flow},{remark}"
+        );
     }
     let exercises = "a table of 40 rows with integers, decimals, dates, text, one missing value and one quoted comma";
-    Case { folder: "csv/river-gauges", extension: "csv", exercises, input: csv.clone().into_bytes(), expected: csv }
+    Case {
+        folder: "csv/river-gauges",
+        extension: "csv",
+        exercises,
+        input: csv.clone().into_bytes(),
+        expected: csv,
+    }
 }
 
 fn notice_page() -> Vec<u8> {

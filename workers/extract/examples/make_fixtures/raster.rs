@@ -22,11 +22,25 @@ pub(crate) fn first_page(pdf: Vec<u8>, dpi: f32) -> Grey {
     let pdf = Pdf::new(pdf).expect("the fixture writer writes valid files");
     let cache = RenderCache::new();
     let scale = dpi / 72.0;
-    let settings = PixmapSettings { x_scale: scale, y_scale: scale, bg_color: WHITE };
+    let settings = PixmapSettings {
+        x_scale: scale,
+        y_scale: scale,
+        bg_color: WHITE,
+    };
     let page = &pdf.pages()[0];
-    let pixmap = hayro::render(page, &cache, &InterpreterSettings::default(), &RenderSettings::default(), &settings);
+    let pixmap = hayro::render(
+        page,
+        &cache,
+        &InterpreterSettings::default(),
+        &RenderSettings::default(),
+        &settings,
+    );
     let pixels = pixmap.data().iter().map(|pixel| pixel.g).collect();
-    Grey { width: u32::from(pixmap.width()), height: u32::from(pixmap.height()), pixels }
+    Grey {
+        width: u32::from(pixmap.width()),
+        height: u32::from(pixmap.height()),
+        pixels,
+    }
 }
 
 /// `grey` in black and white, in the form a PDF takes.
@@ -43,7 +57,11 @@ pub(crate) fn black_and_white(grey: &Grey) -> Bitmap {
             bytes.push(byte);
         }
     }
-    Bitmap { width: grey.width, height: grey.height, run_lengths: run_lengths(&bytes) }
+    Bitmap {
+        width: grey.width,
+        height: grey.height,
+        run_lengths: run_lengths(&bytes),
+    }
 }
 
 /// PDF's `RunLengthDecode`: 0 to 127 copies the next n + 1 bytes, 129 to 255 repeats the next byte 257 - n times, 128 ends.
@@ -51,13 +69,22 @@ fn run_lengths(bytes: &[u8]) -> Vec<u8> {
     let mut encoded = Vec::new();
     let mut at = 0;
     while at < bytes.len() {
-        let run = bytes[at..].iter().take(128).take_while(|&&byte| byte == bytes[at]).count();
+        let run = bytes[at..]
+            .iter()
+            .take(128)
+            .take_while(|&&byte| byte == bytes[at])
+            .count();
         if run >= 2 {
             encoded.extend([(257 - run) as u8, bytes[at]]);
             at += run;
             continue;
         }
-        let literal = bytes[at..].windows(2).take(127).take_while(|pair| pair[0] != pair[1]).count().max(1);
+        let literal = bytes[at..]
+            .windows(2)
+            .take(127)
+            .take_while(|pair| pair[0] != pair[1])
+            .count()
+            .max(1);
         encoded.push((literal - 1) as u8);
         encoded.extend_from_slice(&bytes[at..at + literal]);
         at += literal;

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use super::prepare;
 use super::process::RunError;
-use super::tesseract::{Segmentation, Tesseract};
+use super::tesseract::{How, Segmentation, Tesseract};
 use super::tsv::{self, Recognised};
 use crate::document::{EmptyReason, Line};
 use crate::error::ParseError;
@@ -109,9 +109,12 @@ impl Climb<'_> {
             return Ok(());
         }
         let deadline = ATTEMPT_WITHIN.min(self.end.saturating_duration_since(Instant::now()));
-        let table =
-            self.tesseract
-                .read(image, self.languages, segmentation, deadline, self.cancel)?;
+        let how = How {
+            languages: self.languages,
+            segmentation,
+            deadline,
+        };
+        let table = self.tesseract.read(image, &how, self.cancel)?;
         let found = tsv::parse(&table, self.scale);
         if self
             .best

@@ -44,6 +44,16 @@ impl Segmentation {
     }
 }
 
+/// How a picture is read.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct How<'a> {
+    /// Names for which [`Tesseract::has`] holds, joined by `+`.
+    pub(super) languages: &'a str,
+    pub(super) segmentation: Segmentation,
+    /// Time until the program is killed.
+    pub(super) deadline: Duration,
+}
+
 /// An installed Tesseract.
 #[derive(Debug)]
 pub(super) struct Tesseract {
@@ -93,30 +103,22 @@ impl Tesseract {
         self.languages.contains(language)
     }
 
-    /// Recognises `image` and gives Tesseract's table of words. `languages` consists of names for which [`Tesseract::has`] holds.
+    /// Recognises `image` and gives Tesseract's table of words.
     pub(super) fn read(
         &self,
         image: &PageImage,
-        languages: &str,
-        segmentation: Segmentation,
-        deadline: Duration,
+        how: &How<'_>,
         cancel: &CancelFlag,
     ) -> Result<String, RunError> {
         let picture = pgm_in_memory(image).map_err(|_| RunError::Failed)?;
         let mut command = self.command();
-        command.args([
-            "stdin",
-            "stdout",
-            "-l",
-            languages,
-            "--psm",
-            segmentation.argument(),
-        ]);
+        command.args(["stdin", "stdout", "-l", how.languages]);
+        command.args(["--psm", how.segmentation.argument()]);
         if image.dpi >= 1.0 {
             command.args(["--dpi", &format!("{:.0}", image.dpi)]);
         }
         command.arg("tsv").stdin(Stdio::from(picture));
-        let streams = process::run(&mut command, deadline, cancel)?;
+        let streams = process::run(&mut command, how.deadline, cancel)?;
         Ok(String::from_utf8_lossy(&streams.out).into_owned())
     }
 

@@ -280,6 +280,10 @@ mod tests {
         Assembly::new(MediaType::Pdf, 10_000)
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "the outcome is made on the spot"
+    )]
     fn is_lie<T>(outcome: Result<T, ParseError>) -> bool {
         matches!(outcome, Err(ParseError::Crashed(_)))
     }

@@ -19,7 +19,7 @@ use rustix::process::{Pid, PidfdFlags};
 
 use super::death;
 use super::status::SandboxStatus;
-use super::watch::Watch;
+use super::watch::{Deadlines, Watch};
 use crate::error::ParseError;
 use crate::frame::{self, FromChild, HEADER, Header, MAX_MESSAGE, PROTOCOL_VERSION, ToChild};
 use crate::request::CancelFlag;
@@ -60,7 +60,12 @@ impl ChildProcess {
         let mut process = Self::start(program, memory_bytes)
             .map_err(|error| ParseError::Unavailable(format!("{}: {error}", program.display())))?;
         let never = CancelFlag::default();
-        let mut watch = Watch::new(&never, HELLO_WITHIN, HELLO_WITHIN);
+        let deadlines = Deadlines {
+            wall: HELLO_WITHIN,
+            longest_wall: HELLO_WITHIN,
+            silence: HELLO_WITHIN,
+        };
+        let mut watch = Watch::new(&never, deadlines);
         match process.receive(&mut watch) {
             Ok(FromChild::Hello {
                 protocol: PROTOCOL_VERSION,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use super::assemble::Assembly;
 use super::child_process::{ChildProcess, broken};
 use super::pool::PoolConfig;
-use super::watch::Watch;
+use super::watch::{Deadlines, Watch};
 use crate::document::{Document, Warning};
 use crate::error::ParseError;
 use crate::formats::PageImage;
@@ -22,6 +22,9 @@ const WALL_BASE: Duration = Duration::from_secs(10);
 
 /// Waiting time per MiB of file on top. A table is profiled at tens of MiB per second and a PDF of text at a few.
 const WALL_PER_MIB: Duration = Duration::from_secs(1);
+
+/// Waiting time that every page earns on top: a small file may hold a thousand pages.
+const WALL_PER_PAGE: Duration = Duration::from_secs(1);
 
 const MIB: u64 = 1024 * 1024;
 
@@ -85,7 +88,7 @@ pub(super) fn run(
 ) -> Ending {
     let assembly = Assembly::new(job.request.media, job.config.output_bytes);
     let mut course = Course {
-        watch: Watch::new(job.cancel, wall(job), job.config.idle_progress),
+        watch: Watch::new(job.cancel, deadlines(job)),
         ocr: job.ocr.start_job(&job.request.ocr_languages),
         progress: Progress { on, last: None },
         assembly,
@@ -115,11 +118,14 @@ pub(super) fn run(
     }
 }
 
-fn wall(job: &Job<'_>) -> Duration {
+fn deadlines(job: &Job<'_>) -> Deadlines {
     let bytes = job.file.metadata().map_or(0, |metadata| metadata.len());
-    let by_size = WALL_BASE
-        .saturating_add(WALL_PER_MIB.saturating_mul((bytes / MIB).min(u64::from(u32::MAX)) as u32));
-    by_size.min(job.config.wall)
+    let mebibytes = u32::try_from(bytes / MIB).unwrap_or(u32::MAX);
+    Deadlines {
+        wall: WALL_BASE.saturating_add(WALL_PER_MIB.saturating_mul(mebibytes)),
+        longest_wall: job.config.wall,
+        silence: job.config.idle_progress,
+    }
 }
 
 enum Last {
@@ -161,6 +167,7 @@ impl Course<'_> {
         match message {
             FromChild::Page(page) => {
                 self.assembly.page_number(page.number)?;
+                self.watch.extend(WALL_PER_PAGE);
                 self.assembly.page(page)
             }
             FromChild::Table(table) => self.assembly.table(*table),
@@ -185,6 +192,7 @@ impl Course<'_> {
         let mut data = vec![0; self.assembly.page_image(&head)?];
         self.child.receive_exact(&mut data, &mut self.watch)?;
         self.watch.heard();
+        self.watch.extend(WALL_PER_PAGE);
         let image = PageImage {
             width: head.width,
             height: head.height,

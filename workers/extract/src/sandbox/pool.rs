@@ -50,7 +50,7 @@ pub struct PoolConfig {
     pub slots: usize,
     /// Address space of a child.
     pub memory_bytes: u64,
-    /// Longest waiting time for any file; small files get less.
+    /// Longest waiting time for any file; a small one starts with less and earns more with every page.
     pub wall: Duration,
     /// Longest time between two signs of life.
     pub idle_progress: Duration,

@@ -11,12 +11,25 @@ use crate::request::CancelFlag;
 /// Longest wait without a look at the cancel flag: a quarter of the 100 ms within which a cancel has to act.
 const TICK: Duration = Duration::from_millis(25);
 
+/// How long a job may take.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deadlines {
+    /// Waiting time in all, at first.
+    pub(super) wall: Duration,
+    /// Waiting time in all, however often it is extended.
+    pub(super) longest_wall: Duration,
+    /// Waiting time between two messages.
+    pub(super) silence: Duration,
+}
+
 /// Cancel flag and deadlines of one job.
 #[derive(Debug)]
 pub(super) struct Watch<'a> {
     cancel: &'a CancelFlag,
     /// Waiting time that is left in all.
     wall: Duration,
+    /// Waiting time by which `wall` may still be extended.
+    spare: Duration,
     /// Waiting time that is left before the next sign of life.
     silence: Duration,
     /// What `silence` starts from again.
@@ -24,14 +37,22 @@ pub(super) struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    /// At most `wall` in all and `longest_silence` between two messages.
-    pub(super) fn new(cancel: &'a CancelFlag, wall: Duration, longest_silence: Duration) -> Self {
+    /// Starts the clocks.
+    pub(super) fn new(cancel: &'a CancelFlag, deadlines: Deadlines) -> Self {
         Self {
             cancel,
-            wall,
-            silence: longest_silence,
-            longest_silence,
+            wall: deadlines.wall.min(deadlines.longest_wall),
+            spare: deadlines.longest_wall.saturating_sub(deadlines.wall),
+            silence: deadlines.silence,
+            longest_silence: deadlines.silence,
         }
+    }
+
+    /// The child delivered something, which earns it more time.
+    pub(super) fn extend(&mut self, time: Duration) {
+        let granted = time.min(self.spare);
+        self.spare -= granted;
+        self.wall += granted;
     }
 
     /// How long the next wait may take, or why there may be none.
@@ -63,10 +84,31 @@ impl<'a> Watch<'a> {
 mod tests {
     use super::*;
 
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn watch(cancel: &CancelFlag, wall: Duration, longest_wall: Duration) -> Watch<'_> {
+        Watch::new(
+            cancel,
+            Deadlines {
+                wall,
+                longest_wall,
+                silence: SECOND,
+            },
+        )
+    }
+
+    /// A wait that took two seconds.
+    fn two_seconds(watch: &mut Watch<'_>) {
+        let start = Instant::now()
+            .checked_sub(2 * SECOND)
+            .expect("the machine is up for two seconds");
+        watch.waited(start);
+    }
+
     #[test]
     fn a_cancel_wins_over_everything() {
         let cancel = CancelFlag::default();
-        let watch = Watch::new(&cancel, Duration::ZERO, Duration::ZERO);
+        let watch = watch(&cancel, Duration::ZERO, Duration::ZERO);
         assert!(matches!(watch.next_wait(), Err(ParseError::Timeout)));
         cancel.cancel();
         assert!(matches!(watch.next_wait(), Err(ParseError::Cancelled)));
@@ -75,16 +117,25 @@ mod tests {
     #[test]
     fn silence_is_forgiven_by_a_message_and_the_wall_is_not() {
         let cancel = CancelFlag::default();
-        let second = Duration::from_secs(1);
-        let mut watch = Watch::new(&cancel, 3 * second, second);
-        let long_ago = Instant::now()
-            .checked_sub(2 * second)
-            .expect("the machine is up for two seconds");
-        watch.waited(long_ago);
+        let mut watch = watch(&cancel, 3 * SECOND, 3 * SECOND);
+        two_seconds(&mut watch);
         assert!(matches!(watch.next_wait(), Err(ParseError::Timeout)));
         watch.heard();
         assert_eq!(watch.next_wait().unwrap(), TICK);
-        watch.waited(long_ago);
+        two_seconds(&mut watch);
+        watch.heard();
+        assert!(matches!(watch.next_wait(), Err(ParseError::Timeout)));
+    }
+
+    #[test]
+    fn results_earn_time_up_to_the_longest_wall() {
+        let cancel = CancelFlag::default();
+        let mut watch = watch(&cancel, SECOND, 3 * SECOND);
+        (0..100).for_each(|_| watch.extend(SECOND));
+        two_seconds(&mut watch);
+        watch.heard();
+        assert!(watch.next_wait().is_ok());
+        two_seconds(&mut watch);
         watch.heard();
         assert!(matches!(watch.next_wait(), Err(ParseError::Timeout)));
     }

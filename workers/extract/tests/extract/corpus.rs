@@ -279,3 +279,33 @@ fn a_page_four_degrees_askew_is_recognised() {
     let rate = error_rate(&document.pages[0].text, &truth);
     assert!(rate <= 0.05, "{rate}: {:?}", document.pages[0]);
 }
+
+#[test]
+fn contents_tell_what_a_file_is() {
+    let judge =
+        |folder: &str, kind: &str, name: &str, expected: &[Option<MediaType>], percent: u32| {
+            let Some(folder) = corpus(folder) else { return };
+            let files = files_of(&folder);
+            let mine = files
+                .iter()
+                .filter(|path| path.extension().is_some_and(|found| found == kind));
+            let (mut right, mut all) = (0_u32, 0_u32);
+            for path in mine {
+                let bytes = std::fs::read(path).unwrap();
+                let found = sniff(&bytes[..bytes.len().min(SNIFF_BYTES)], name);
+                all += 1;
+                right += u32::from(expected.contains(&found));
+            }
+            assert!(
+                all > 0 && right * 100 >= all * percent,
+                "{kind}: {right} of {all}"
+            );
+        };
+    let table = [Some(MediaType::Csv), Some(MediaType::Tsv)];
+    judge("csv", "csv", "upload.csv", &table, 100);
+    // Without a name, a table of one record or of ragged ones is no table.
+    judge("csv", "csv", "upload", &table, 80);
+    judge("pdf-gen", "txt", "upload", &[None], 90);
+    judge("img", "png", "upload.csv", &[Some(MediaType::Png)], 95);
+    judge("pdf-real", "pdf", "upload", &[Some(MediaType::Pdf)], 95);
+}

@@ -63,10 +63,10 @@ fn ragged_rows_are_counted_and_kept_as_they_are() {
 
 #[test]
 fn a_large_table_keeps_its_first_rows_and_counts_all() {
-    let mut text = "id,group\n".to_owned();
-    for id in 0..150_000 {
-        text += &format!("{id},g{}\n", id % 7);
-    }
+    let rows: Vec<String> = (0..150_000)
+        .map(|id| format!("{id},g{}\n", id % 7))
+        .collect();
+    let text = format!("id,group\n{}", rows.concat());
     let table = table(text.as_bytes());
     assert_eq!(
         (table.rows, table.sample.len() as u64 + table.rows_left_out),
@@ -121,6 +121,19 @@ fn nul_and_open_quotes_and_preambles_end_in_a_document() {
     .unwrap();
     assert_eq!(document.warnings[0].code, "preamble_left_out");
     assert_eq!(document.table.unwrap().columns[1].name, "age");
+}
+
+#[test]
+fn a_footnote_below_a_column_is_told_of() {
+    let rows: Vec<String> = (1..=30).map(|day| format!("{day},{}\n", day * 2)).collect();
+    let text = format!("day,amount\n{}note: provisional,\n", rows.concat());
+    let document = parse(&pool(), MediaType::Csv, text.as_bytes()).unwrap();
+    assert_eq!(document.warnings[0].code, "stray_cells");
+    let day = &document.table.unwrap().columns[0];
+    assert_eq!(
+        (day.kind, day.sum, day.max.as_deref()),
+        (ColumnKind::Integer, Some(465.0), Some("30"))
+    );
 }
 
 #[test]

@@ -142,7 +142,11 @@ fn a_cancel_ends_the_wait_for_a_slot() {
 
 #[test]
 fn files_processes_and_threads_are_out_of_reach() {
-    let pool = ParserPool::start(config()).unwrap();
+    let pool = ParserPool::start(PoolConfig {
+        require_sandbox: true,
+        ..config()
+    })
+    .unwrap();
     assert_eq!(
         pool.sandbox_status().missing,
         Vec::<String>::new(),
@@ -185,6 +189,17 @@ fn a_child_serves_many_jobs_and_a_crash_replaces_it() {
 }
 
 #[test]
+fn a_child_outlives_the_thread_that_used_it_first() {
+    let pool = ParserPool::start(config()).unwrap();
+    let other_thread =
+        || std::thread::scope(|scope| scope.spawn(|| text(&pool, "pid")).join().unwrap());
+    let first = other_thread();
+    // A child that were tied to its first thread would be dead by now.
+    assert_eq!(other_thread(), first);
+    assert_eq!(text(&pool, "pid"), first);
+}
+
+#[test]
 fn jobs_run_side_by_side_up_to_the_slots() {
     let pool = ParserPool::start(PoolConfig::with_program(mock_parser(), 2)).unwrap();
     std::thread::scope(|scope| {
@@ -208,6 +223,17 @@ fn a_page_picture_without_ink_needs_no_recognition() {
         Err(ParseError::LimitExceeded(_))
     ));
     assert_eq!(text(&pool, "text"), "fine");
+}
+
+#[test]
+fn a_child_that_breaks_the_protocol_is_replaced() {
+    for what in ["impossible frame", "frame without sense", "hello again"] {
+        let error = error_of(config(), what);
+        assert!(
+            matches!(&error, ParseError::Crashed(reason) if reason.starts_with("it sent")),
+            "{what}: {error}"
+        );
+    }
 }
 
 #[test]

@@ -9,6 +9,10 @@ use crate::document::{Column, ColumnKind, clean_text};
 /// Most frequent values that are shown.
 const TOP: usize = 10;
 
+/// Share of the filled cells that give a column its kind. The rest are footnotes and typing errors; a total without them is still
+/// what the reader wants, with a warning that says how many they are.
+const TYPED_SHARE: f64 = 0.95;
+
 /// What all columns of a file share.
 #[derive(Debug)]
 pub(super) struct Shared {
@@ -79,15 +83,30 @@ impl Profile {
     }
 
     fn kind(&self) -> ColumnKind {
-        let all = self.numbers + self.booleans + self.dates + self.texts;
-        let one_order = self.day_first.count == all || self.month_first.count == all;
-        match all {
+        let filled = self.filled();
+        let nearly_all = |count: u64| count as f64 >= filled as f64 * TYPED_SHARE;
+        let one_order = self.day_first.count.max(self.month_first.count) == self.dates;
+        match filled {
             0 => ColumnKind::Empty,
-            _ if self.integers == all => ColumnKind::Integer,
-            _ if self.numbers == all => ColumnKind::Float,
-            _ if self.booleans == all => ColumnKind::Boolean,
-            _ if self.dates == all && one_order => ColumnKind::Date,
+            _ if nearly_all(self.numbers) && self.integers == self.numbers => ColumnKind::Integer,
+            _ if nearly_all(self.numbers) => ColumnKind::Float,
+            _ if nearly_all(self.booleans) => ColumnKind::Boolean,
+            _ if nearly_all(self.dates) && one_order => ColumnKind::Date,
             _ => ColumnKind::Text,
+        }
+    }
+
+    fn filled(&self) -> u64 {
+        self.numbers + self.booleans + self.dates + self.texts
+    }
+
+    /// Cells that are neither null nor of the column's kind; they have no part in its figures.
+    pub(super) fn strays(&self) -> u64 {
+        match self.kind() {
+            ColumnKind::Empty | ColumnKind::Text => 0,
+            ColumnKind::Integer | ColumnKind::Float => self.filled() - self.numbers,
+            ColumnKind::Boolean => self.filled() - self.booleans,
+            ColumnKind::Date => self.filled() - self.dates,
         }
     }
 
@@ -317,6 +336,17 @@ mod tests {
         let american = column(&["02/05/2024", "01/31/2024", "11/01/2023"]);
         assert_eq!(ends(&american), (Some("11/01/2023"), Some("02/05/2024")));
         assert_eq!(column(&["31/01/2024", "01/31/2024"]).kind, ColumnKind::Text);
+    }
+
+    #[test]
+    fn a_footnote_does_not_take_the_kind_away() {
+        let mut cells: Vec<&str> = std::iter::repeat_n("2", 19).collect();
+        cells.push("provisional");
+        let column = column(&cells);
+        assert_eq!(
+            (column.kind, column.sum, column.mean),
+            (ColumnKind::Integer, Some(38.0), Some(2.0))
+        );
     }
 
     #[test]

@@ -120,11 +120,15 @@ fn whole_lines(text: &[u8]) -> &[u8] {
     end.map_or(sample, |end| &sample[..=end])
 }
 
-/// The quote that stands at borders of cells. Double quotes unless only single ones do; apostrophes stand within words.
+/// The quote that stands at borders of cells. Double quotes unless there are hardly any and single ones in plenty; apostrophes
+/// stand within words.
 fn quote_of(sample: &[u8]) -> Option<u8> {
     let is_border = |byte: Option<&u8>| {
-        byte.is_none_or(|&byte| {
-            byte.is_ascii_whitespace() || CANDIDATES.iter().any(|&(c, _)| c == byte)
+        byte.is_none_or(|byte| {
+            matches!(
+                byte,
+                b'\n' | b'\r' | b',' | b';' | b'\t' | b'|' | b'^' | b'~'
+            )
         })
     };
     let at_borders = |quote: u8| {
@@ -142,11 +146,10 @@ fn quote_of(sample: &[u8]) -> Option<u8> {
         }
         opening.min(closing)
     };
-    match (at_borders(b'"'), at_borders(b'\'')) {
-        (0, 0) => Some(b'"').filter(|quote| sample.contains(quote)),
-        (0, _) if !sample.contains(&b'"') => Some(b'\''),
-        _ => Some(b'"'),
+    if at_borders(b'\'') > at_borders(b'"') * 3 {
+        return Some(b'\'');
     }
+    sample.contains(&b'"').then_some(b'"')
 }
 
 /// A backslash, when quotes stand behind backslashes and are not doubled.
@@ -200,7 +203,9 @@ impl Score {
     }
 
     fn into_detected(self) -> Detected {
-        let is_table = self.columns > 1
+        // Blanks are between the words of every text.
+        let is_table = self.dialect.delimiter != b' '
+            && self.columns > 1
             && self.records > 1
             && self.agreement >= TABLE_AGREEMENT
             && self.sentences < MAX_SENTENCES;
@@ -291,10 +296,16 @@ fn plausibility(cell: &Cell, text: &[u8], dialect: Dialect) -> f64 {
     if raw.iter().any(|&byte| Some(byte) == dialect.quote) {
         return 0.1;
     }
-    let foreign = raw
-        .iter()
-        .filter(|&&byte| matches!(byte, b',' | b';' | b'\t' | b'|') && byte != dialect.delimiter)
-        .count();
+    let is_foreign = |at: usize| {
+        let between_digits = at > 0
+            && raw[at - 1].is_ascii_digit()
+            && raw.get(at + 1).is_some_and(u8::is_ascii_digit);
+        match raw[at] {
+            b',' => dialect.delimiter != b',' && !between_digits,
+            byte => matches!(byte, b';' | b'\t' | b'|') && byte != dialect.delimiter,
+        }
+    };
+    let foreign = (0..raw.len()).filter(|&at| is_foreign(at)).count();
     let base = if words(raw) > SENTENCE_WORDS {
         0.6
     } else {

@@ -84,10 +84,11 @@ fn usual_width(rows: &[Row]) -> usize {
     runs.max().map_or(1, |(_, width)| width)
 }
 
-/// Records at the beginning that have at most one filled cell, before one that has at least half of them filled.
+/// Records at the beginning that have at most one filled cell or another width than the table, before one that has at least half of
+/// its cells filled.
 fn preamble(rows: &[Row], width: usize) -> usize {
     let filled = |row: &Row| row.iter().filter(|cell| !cell.is_empty()).count();
-    let is_title = |row: &Row| filled(row) <= 1 && width > 1 && (row.len() < width || width > 2);
+    let is_title = |row: &Row| width > 1 && (row.len() != width || width > 2 && filled(row) <= 1);
     let count = rows
         .iter()
         .take(MAX_PREAMBLE)
@@ -104,6 +105,8 @@ fn is_header(rows: &[Row], width: usize, decimal_comma: bool) -> bool {
     let Some((first, data)) = rows.split_first() else {
         return false;
     };
+    // A header that comes again, on every printed page or over every part, is no sign of data.
+    let data: Vec<&Row> = data.iter().filter(|row| *row != first).collect();
     let is_text = |cell: &[u8]| value::classify(cell, decimal_comma) == Value::Text;
     if data.is_empty() {
         return first.iter().all(|cell| is_text(cell));

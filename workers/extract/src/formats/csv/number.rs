@@ -45,7 +45,7 @@ fn plain(text: &[u8], negative: bool) -> Option<Number> {
     }
     match text.get(whole) {
         None if (1..=EXACT_DIGITS).contains(&whole) => {
-            let value = digits(text) as i64;
+            let value = digits(text).cast_signed();
             let value = if negative { -value } else { value };
             Some(Number {
                 value: value as f64,
@@ -125,7 +125,9 @@ fn decorated(text: &[u8], decimal_comma: bool) -> Option<Number> {
     if in_parentheses && (minus || late_minus) || currency && percent.is_some() {
         return None;
     }
-    let normal = ungroup(inner, decimal_comma)?;
+    // A file with decimal commas may still hold amounts with points: `$74.69`.
+    let as_comma = decimal_comma.then(|| ungroup(inner, true)).flatten();
+    let normal = as_comma.or_else(|| ungroup(inner, false))?;
     plain(normal.as_bytes(), in_parentheses || minus || late_minus)
 }
 
@@ -243,6 +245,7 @@ mod tests {
         assert_eq!(german("1.234,50 €"), Some(1234.5));
         assert_eq!(german("2,250"), Some(2.25));
         assert_eq!(german("3.5"), Some(3.5));
+        assert_eq!(german("$74.69"), Some(74.69));
     }
 
     proptest! {

@@ -27,6 +27,9 @@ const RECORDS_PER_LOOK: u64 = 4096;
 /// Bytes between two reports of progress.
 const BYTES_PER_REPORT: u64 = 4 * MEGABYTE;
 
+/// Columns whose stray cells are told of.
+const MAX_STRAY_WARNINGS: usize = 10;
+
 const MEGABYTE: u64 = 1_000_000;
 
 /// Profiles the table in `input`.
@@ -57,6 +60,7 @@ pub(super) fn run(input: &mut Input, out: &mut dyn Output) -> Result<Table, Pars
         );
         out.warning(Warning::new("open_quote", message));
     }
+    pass.warn_of_strays(&names, out);
     let encoding = reader.encoding();
     Ok(pass.into_table(names, dialect, layout.has_header, encoding))
 }
@@ -163,6 +167,23 @@ impl Pass {
             cells,
         });
         self.sampling = self.sample.len() < SAMPLE_ROWS;
+    }
+
+    fn warn_of_strays(&self, names: &[String], out: &mut dyn Output) {
+        let strays = self
+            .columns
+            .iter()
+            .zip(names)
+            .map(|(column, name)| (column.strays(), name));
+        for (count, name) in strays
+            .filter(|(count, _)| *count > 0)
+            .take(MAX_STRAY_WARNINGS)
+        {
+            let message = format!(
+                "{count} cells of column {name} are not of its kind and not in its figures"
+            );
+            out.warning(Warning::new("stray_cells", message));
+        }
     }
 
     fn into_table(

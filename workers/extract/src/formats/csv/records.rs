@@ -313,8 +313,7 @@ mod tests {
                 panic!("{rest:?}")
             };
             let value = |cell: &Cell| {
-                String::from_utf8(cell.value(rest, dialect, &mut scratch.clone()).to_vec())
-                    .unwrap()
+                String::from_utf8(cell.value(rest, dialect, &mut scratch.clone()).to_vec()).unwrap()
             };
             if !is_empty_line(&cells) {
                 rows.push(cells.iter().map(value).collect());

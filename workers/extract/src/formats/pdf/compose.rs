@@ -141,14 +141,22 @@ pub(super) fn compose(lines: &[ReadLine]) -> PageText {
 
 const SOFT_HYPHEN: char = '\u{AD}';
 
-/// Words of the page that stand within a line, in lower case.
+/// Words of the page that stand undivided, in lower case.
 fn vocabulary(lines: &[ReadLine]) -> HashSet<String> {
-    lines
-        .iter()
-        .flat_map(|line| line.text.split(|c: char| !c.is_alphabetic() && c != '-'))
-        .filter(|word| !word.is_empty() && !word.ends_with('-'))
-        .map(str::to_lowercase)
-        .collect()
+    let mut words = HashSet::new();
+    let mut after_hyphen = false;
+    for line in lines {
+        let all = line
+            .text
+            .split(|c: char| !c.is_alphabetic() && c != '-')
+            .skip(usize::from(after_hyphen));
+        words.extend(
+            all.filter(|word| !word.is_empty() && !word.ends_with('-'))
+                .map(str::to_lowercase),
+        );
+        after_hyphen = line.text.ends_with(['-', '\u{2010}', SOFT_HYPHEN]);
+    }
+    words
 }
 
 /// `line` without its hyphen, when that hyphen only divides a word that goes on in `next`.

@@ -16,7 +16,7 @@ use hayro_interpret::{
 
 use super::geometry::Angle;
 use super::glyph::{Glyph, GlyphText};
-use super::limits::{MAX_DRAW_CALLS, MAX_GLYPHS};
+use super::limits::{MAX_CLIPS, MAX_DRAW_CALLS, MAX_GLYPHS};
 use super::strings::decode_text_string;
 
 /// Thrown (by unwinding) out of the interpreter when a page asks for more than its budget.
@@ -44,6 +44,8 @@ pub(super) struct TextDevice {
     page: Rect,
     content: PageContent,
     replacements: Vec<Replacement>,
+    /// Clip paths so far: at least one for each form that is drawn.
+    clips: u32,
 }
 
 /// A marked-content sequence; with `/ActualText` it says what the glyphs in it mean.
@@ -61,6 +63,7 @@ impl TextDevice {
             page,
             content: PageContent::default(),
             replacements: Vec::new(),
+            clips: 0,
         }
     }
 
@@ -279,6 +282,10 @@ impl<'a> Device<'a> for TextDevice {
 
     fn push_clip_path(&mut self, _: &ClipPath) {
         self.count_call();
+        self.clips += 1;
+        if self.clips > MAX_CLIPS {
+            self.leave_page();
+        }
     }
 
     fn push_transparency_group(&mut self, _: f32, _: Option<SoftMask<'a>>, _: BlendMode) {

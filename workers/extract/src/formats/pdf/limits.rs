@@ -12,12 +12,18 @@ pub(super) const MAX_TEXT_BYTES: usize = 64 << 20;
 /// Most glyphs of one page. The densest real pages (timetables, genealogies) have about 40,000.
 pub(super) const MAX_GLYPHS: u32 = 1_000_000;
 
-/// Most drawing calls of one page that are not glyphs. Maps and technical drawings reach some 500,000; a form that calls itself
-/// twice at each of 30 levels would make 2^30.
+/// Most drawing calls of one page that are not glyphs. Maps and technical drawings reach some 500,000.
 pub(super) const MAX_DRAW_CALLS: u32 = 2_000_000;
+
+/// Most clip paths of one page. Each form that is drawn sets one, and a form that draws the next one twice at each of 30 levels would
+/// make 2^30.
+pub(super) const MAX_CLIPS: u32 = 300_000;
 
 /// Largest content stream, decoded: page descriptions above 64 MiB are not written by anything but compression bombs.
 pub(super) const MAX_CONTENT_BYTES: u64 = 64 << 20;
+
+/// Decoded content after which the document is opened anew: hayro keeps the content of every page it has read.
+pub(super) const REOPEN_BYTES: usize = 96 << 20;
 
 /// Largest file that pdf-extract is given: lopdf copies every object of the file.
 pub(super) const NAMED_MAX_FILE_BYTES: usize = 48 << 20;

@@ -20,10 +20,12 @@ mod metadata;
 mod named_engine;
 mod open;
 mod order;
+mod owner_password;
 mod page_cost;
 mod raster;
 mod reader;
 mod rows;
+mod salvage;
 mod score;
 mod strings;
 mod text_layer;
@@ -31,12 +33,12 @@ mod vote;
 mod words;
 
 #[cfg(test)]
-mod corpus_tests;
-#[cfg(test)]
 #[path = "../../../examples/make_fixtures/pdf_writer.rs"]
 mod pdf_writer;
 #[cfg(test)]
 mod testing;
+#[cfg(test)]
+mod tests;
 
 use crate::document::Warning;
 use crate::error::ParseError;
@@ -45,7 +47,7 @@ use crate::limits::MAX_PAGES;
 use crate::media::MediaType;
 use crate::request::ParseRequest;
 
-use limits::{MAX_FILE_BYTES, MAX_TEXT_BYTES};
+use limits::MAX_FILE_BYTES;
 use reader::PageReader;
 
 /// Reads PDF.
@@ -64,36 +66,27 @@ impl Format for Pdf {
         out: &mut dyn Output,
     ) -> Result<(), ParseError> {
         let bytes = input.read_all(MAX_FILE_BYTES)?;
-        let opened = open::open(bytes, request.password.as_deref())?;
-        metadata::send(&opened.pdf, out);
-        read_pages(&opened, out)
-    }
-}
-
-fn read_pages(opened: &open::Opened, out: &mut dyn Output) -> Result<(), ParseError> {
-    let pages = opened.pdf.pages();
-    let total = pages.len().min(MAX_PAGES as usize);
-    if pages.len() > total {
-        let left_out = pages.len() - total;
-        out.warning(Warning::new(
-            "pages_left_out",
-            format!("the last {left_out} pages are left out"),
-        ));
-    }
-    out.progress(0, Some(total as u32))?;
-    let mut reader = PageReader::new(opened);
-    for (index, page) in pages.iter().take(total).enumerate() {
-        let number = index as u32 + 1;
-        reader.read(page, number, out)?;
-        out.progress(number, Some(total as u32))?;
-        if reader.text_bytes() > MAX_TEXT_BYTES && index + 1 < total {
-            let left_out = total - index - 1;
-            out.warning(Warning::new(
-                "text_left_out",
-                format!("too much text: the last {left_out} pages are left out"),
-            ));
-            break;
+        let mut opened = open::open(bytes, request.password.as_deref())?;
+        if opened.is_salvaged {
+            let message = "the file is damaged; these are the parts that could be saved";
+            out.warning(Warning::new("document_damaged", message));
         }
+        metadata::send(&opened.pdf, out);
+        let total = opened.pdf.pages().len().min(MAX_PAGES as usize);
+        if opened.pdf.pages().len() > total {
+            let left_out = opened.pdf.pages().len() - total;
+            out.warning(Warning::new(
+                "pages_left_out",
+                format!("the last {left_out} pages are left out"),
+            ));
+        }
+        out.progress(0, Some(total as u32))?;
+        let mut reader = PageReader::new(&opened, total);
+        let mut next = reader.read_from(&opened.pdf, 0, out)?;
+        while next < total {
+            opened.pdf = opened.again()?;
+            next = reader.read_from(&opened.pdf, next, out)?;
+        }
+        Ok(())
     }
-    Ok(())
 }

@@ -1,50 +1,85 @@
 //! Opening a file: passwords, damage, and what to call each failure.
 //!
-//! hayro opens most files, broken cross-references included. What it refuses is given to lopdf once, which knows the owner's password
-//! of older encryption and a few more kinds of damage; the document that lopdf writes is then read like any other.
+//! hayro opens most files, broken cross-references included. What it gives up on is looked through for anything that can still be
+//! read ([`super::salvage`]). A password may be the user's or the owner's; a file whose user's password is empty opens without one.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use hayro_syntax::{DecryptionError, LoadPdfError, Pdf};
-use lopdf::{Document, LoadOptions};
 
 use super::limits::NAMED_MAX_FILE_BYTES;
+use super::owner_password::user_password;
+use super::salvage::salvage;
+use super::text_layer::is_unreadable;
 use crate::error::ParseError;
 
 /// An open document.
 pub(super) struct Opened {
     /// The document, as hayro sees it.
     pub(super) pdf: Pdf,
-    /// Its bytes; written anew when lopdf had to help.
+    /// Its bytes; others than those of the file when only parts of it could be saved.
     pub(super) bytes: Arc<Vec<u8>>,
     /// What opens `bytes`; empty for files that are not encrypted.
     pub(super) password: String,
+    /// Whether only parts of the file could be saved.
+    pub(super) is_salvaged: bool,
+}
+
+impl Opened {
+    /// The document, opened once more: without anything that was kept while reading it.
+    pub(super) fn again(&self) -> Result<Pdf, ParseError> {
+        load(&self.bytes, &self.password)
+            .map_err(|error| name(error, &self.bytes, Some(&self.password)))
+    }
 }
 
 /// Opens `bytes`, with `password` if the file needs one.
 pub(super) fn open(bytes: Vec<u8>, password: Option<&str>) -> Result<Opened, ParseError> {
     let bytes = Arc::new(bytes);
-    let given = password.unwrap_or_default();
-    let first = match load(&bytes, given) {
-        // A password for a file that needs none, or only the empty one.
-        Err(LoadPdfError::Decryption(_)) if !given.is_empty() => {
-            load(&bytes, "").map(|pdf| (pdf, ""))
-        }
-        other => other.map(|pdf| (pdf, given)),
-    };
-    let error = match first {
-        Ok((pdf, password)) if !pdf.pages().is_empty() => {
-            return Ok(Opened {
-                pdf,
-                bytes,
-                password: password.to_owned(),
-            });
-        }
-        Ok(_) => LoadPdfError::Invalid,
+    let given = password.unwrap_or_default().to_owned();
+    let error = match try_password(&bytes, given.clone()) {
+        Ok(opened) if is_lost(&opened.pdf) => return Ok(salvaged(&bytes).unwrap_or(opened)),
+        Ok(opened) => return Ok(opened),
         Err(error) => error,
     };
-    rewritten(&bytes, given).ok_or_else(|| name(error, &bytes, password))
+    if let LoadPdfError::Decryption(_) = error
+        && !given.is_empty()
+    {
+        // A password for a file that needs none but the empty one, or that of the owner.
+        let others = [Some(String::new()), user_password_of(&bytes, &given)];
+        for other in others.into_iter().flatten() {
+            if let Ok(opened) = try_password(&bytes, other) {
+                return Ok(opened);
+            }
+        }
+    }
+    let rest = if error == LoadPdfError::Invalid {
+        salvaged(&bytes)
+    } else {
+        None
+    };
+    rest.ok_or_else(|| name(error, &bytes, password))
+}
+
+fn try_password(bytes: &Arc<Vec<u8>>, password: String) -> Result<Opened, LoadPdfError> {
+    let pdf = load(bytes, &password)?;
+    if pdf.pages().is_empty() {
+        return Err(LoadPdfError::Invalid);
+    }
+    Ok(Opened {
+        pdf,
+        bytes: Arc::clone(bytes),
+        password,
+        is_salvaged: false,
+    })
+}
+
+fn user_password_of(bytes: &[u8], owner_password: &str) -> Option<String> {
+    if bytes.len() > NAMED_MAX_FILE_BYTES {
+        return None;
+    }
+    catch_unwind(|| user_password(bytes, owner_password)).ok()?
 }
 
 fn load(bytes: &Arc<Vec<u8>>, password: &str) -> Result<Pdf, LoadPdfError> {
@@ -52,30 +87,20 @@ fn load(bytes: &Arc<Vec<u8>>, password: &str) -> Result<Pdf, LoadPdfError> {
     catch_unwind(load).unwrap_or(Err(LoadPdfError::Invalid))
 }
 
-/// The document as lopdf understands it.
-fn rewritten(bytes: &[u8], password: &str) -> Option<Opened> {
-    if bytes.len() > NAMED_MAX_FILE_BYTES {
-        return None;
-    }
-    let rewrite = AssertUnwindSafe(|| {
-        let mut document =
-            Document::load_mem_with_options(bytes, LoadOptions::with_password(password)).ok()?;
-        if document.is_encrypted() {
-            return None;
-        }
-        let mut written = Vec::new();
-        document.save_to(&mut written).ok()?;
-        Some(written)
-    });
-    let bytes = Arc::new(catch_unwind(rewrite).ok()??);
-    let pdf = load(&bytes, "")
-        .ok()
-        .filter(|pdf| !pdf.pages().is_empty())?;
+/// A document made of what is left of a broken one, if any page is left.
+fn salvaged(bytes: &[u8]) -> Option<Opened> {
+    let bytes = Arc::new(salvage(bytes)?);
+    let opened = try_password(&bytes, String::new()).ok()?;
     Some(Opened {
-        pdf,
-        bytes,
-        password: String::new(),
+        is_salvaged: true,
+        ..opened
     })
+}
+
+/// Whether nothing that the pages hold can be decoded. Only asked of short documents: a long one is never quite lost.
+fn is_lost(pdf: &Pdf) -> bool {
+    const SHORT: usize = 8;
+    pdf.pages().len() <= SHORT && pdf.pages().iter().all(is_unreadable)
 }
 
 fn name(error: LoadPdfError, bytes: &[u8], password: Option<&str>) -> ParseError {

@@ -1,11 +1,16 @@
 //! One page after the other: both engines, the choice between them, or a picture for character recognition.
 
+use std::sync::Arc;
+
 use hayro::RenderCache;
+use hayro_interpret::hayro_syntax::Pdf;
 use hayro_interpret::hayro_syntax::page::Page as PdfPage;
 use hayro_interpret::{InterpreterCache, InterpreterSettings};
 
 use super::device::PageContent;
-use super::limits::{RASTER_MAX_DRAW_CALLS, RASTER_MAX_SOURCE_PIXELS};
+use super::limits::{
+    MAX_TEXT_BYTES, RASTER_MAX_DRAW_CALLS, RASTER_MAX_SOURCE_PIXELS, REOPEN_BYTES,
+};
 use super::named_engine::PdfExtract;
 use super::open::Opened;
 use super::raster;
@@ -17,45 +22,75 @@ use crate::error::ParseError;
 use crate::formats::{Output, PageImage};
 
 /// Reads the pages of one document.
-pub(super) struct PageReader<'a> {
-    opened: &'a Opened,
+pub(super) struct PageReader {
+    total: usize,
     settings: InterpreterSettings,
-    fonts: InterpreterCache<'a>,
     named: NamedEngine,
     text_bytes: usize,
 }
 
 enum NamedEngine {
-    NotOpened,
+    /// Opened after hayro has read the first page: what hayro refuses is never given to it.
+    NotOpened {
+        bytes: Arc<Vec<u8>>,
+        password: String,
+        page_count: usize,
+    },
     Ready(Box<PdfExtract>),
     Unavailable,
 }
 
-impl<'a> PageReader<'a> {
-    /// A reader for `opened`.
-    pub(super) fn new(opened: &'a Opened) -> Self {
+impl PageReader {
+    /// A reader for the first `total` pages of `opened`.
+    pub(super) fn new(opened: &Opened, total: usize) -> Self {
+        let named = NamedEngine::NotOpened {
+            bytes: Arc::clone(&opened.bytes),
+            password: opened.password.clone(),
+            page_count: opened.pdf.pages().len(),
+        };
         Self {
-            opened,
+            total,
             settings: InterpreterSettings::default(),
-            fonts: InterpreterCache::new(),
-            named: NamedEngine::NotOpened,
+            named,
             text_bytes: 0,
         }
     }
 
-    /// Bytes of text that were handed out.
-    pub(super) fn text_bytes(&self) -> usize {
-        self.text_bytes
+    /// Reads pages from index `start` on and hands them out. Gives the index of the page to go on
+    /// with after opening the document anew; the number of pages when nothing is left to do.
+    pub(super) fn read_from(
+        &mut self,
+        pdf: &Pdf,
+        start: usize,
+        out: &mut dyn Output,
+    ) -> Result<usize, ParseError> {
+        let fonts = InterpreterCache::new();
+        let mut kept_bytes = 0;
+        for (index, page) in pdf.pages().iter().enumerate().take(self.total).skip(start) {
+            kept_bytes += self.read_page(page, index as u32 + 1, &fonts, out)?;
+            out.progress(index as u32 + 1, Some(self.total as u32))?;
+            let left_out = self.total - index - 1;
+            if self.text_bytes > MAX_TEXT_BYTES && left_out > 0 {
+                let message = format!("too much text: the last {left_out} pages are left out");
+                out.warning(Warning::new("text_left_out", message));
+                return Ok(self.total);
+            }
+            if kept_bytes > REOPEN_BYTES {
+                return Ok(index + 1);
+            }
+        }
+        Ok(self.total)
     }
 
-    /// Reads one page and hands it out.
-    pub(super) fn read(
+    /// Reads one page. Gives the bytes of content that the open document keeps of it.
+    fn read_page<'a>(
         &mut self,
         page: &'a PdfPage<'a>,
         number: u32,
+        fonts: &InterpreterCache<'a>,
         out: &mut dyn Output,
-    ) -> Result<(), ParseError> {
-        let (content, outcome) = interpret(page, &self.fonts, &self.settings);
+    ) -> Result<usize, ParseError> {
+        let (content, outcome) = interpret(page, fonts, &self.settings);
         warn_about(outcome, number, out);
         let size = page.render_dimensions();
         let reading = text_of(&content.glyphs, size);
@@ -66,64 +101,60 @@ impl<'a> PageReader<'a> {
             self.read_named(number, out)
         };
         let chosen = choose(reading, named);
-        if !has_usable_text(&chosen.text, &content) {
-            return self.hand_out_picture(page, number, &content, outcome, out);
+        if has_usable_text(&chosen.text, &content) {
+            self.text_bytes += chosen.text.len();
+            out.page(with_text(number, size, chosen))?;
+        } else {
+            match self.picture(page, &content, outcome) {
+                Ok(image) => out.page_image(number, image)?,
+                Err(reason) => out.page(without_text(number, size, reason))?,
+            }
         }
-        self.text_bytes += chosen.text.len();
-        out.page(with_text(number, size, chosen))
+        // Of a bomb nothing was kept, and asking would set it off.
+        let kept = if outcome == Outcome::OverBudget {
+            None
+        } else {
+            page.page_stream()
+        };
+        Ok(kept.map_or(0, <[u8]>::len))
     }
 
-    /// pdf-extract's reading. It is opened after hayro has read the first page, so that a file that hayro refuses is never given to it.
     fn read_named(&mut self, number: u32, out: &mut dyn Output) -> Option<String> {
-        if let NamedEngine::NotOpened = self.named {
-            let Opened {
-                pdf,
-                bytes,
-                password,
-            } = self.opened;
-            self.named = match PdfExtract::open(bytes, password, pdf.pages().len()) {
+        if let NamedEngine::NotOpened {
+            bytes,
+            password,
+            page_count,
+        } = &self.named
+        {
+            self.named = match PdfExtract::open(bytes, password, *page_count) {
                 Ok(engine) => NamedEngine::Ready(Box::new(engine)),
                 Err(reason) => {
-                    out.warning(Warning::new(
-                        "pdf_extract_skipped",
-                        format!("pdf-extract did not read this file: {reason}"),
-                    ));
+                    let message = format!("pdf-extract did not read this file: {reason}");
+                    out.warning(Warning::new("pdf_extract_skipped", message));
                     NamedEngine::Unavailable
                 }
             };
         }
         match &mut self.named {
             NamedEngine::Ready(engine) => engine.page(number),
-            NamedEngine::NotOpened | NamedEngine::Unavailable => None,
+            NamedEngine::NotOpened { .. } | NamedEngine::Unavailable => None,
         }
     }
 
-    fn hand_out_picture(
-        &self,
-        page: &'a PdfPage<'a>,
-        number: u32,
-        content: &PageContent,
-        outcome: Outcome,
-        out: &mut dyn Output,
-    ) -> Result<(), ParseError> {
-        let size = page.render_dimensions();
-        match self.picture(page, content, outcome) {
-            Ok(image) => out.page_image(number, image),
-            Err(reason) => out.page(without_text(number, size, reason)),
-        }
-    }
-
-    fn picture(
+    fn picture<'a>(
         &self,
         page: &'a PdfPage<'a>,
         content: &PageContent,
         outcome: Outcome,
     ) -> Result<PageImage, EmptyReason> {
-        let is_empty = content.marks == 0 && content.glyphs.is_empty();
-        match outcome {
+        let when_empty = match outcome {
+            Outcome::Complete => EmptyReason::Blank,
+            Outcome::Unreadable | Outcome::Panicked => EmptyReason::NoTextLayer,
             Outcome::OverBudget => return Err(EmptyReason::Limit),
-            Outcome::Complete if is_empty => return Err(EmptyReason::Blank),
-            Outcome::Complete | Outcome::Panicked => {}
+        };
+        let is_empty = content.marks == 0 && content.glyphs.is_empty();
+        if is_empty && outcome != Outcome::Panicked {
+            return Err(when_empty);
         }
         if content.draw_calls > RASTER_MAX_DRAW_CALLS
             || content.source_pixels > RASTER_MAX_SOURCE_PIXELS
@@ -134,7 +165,7 @@ impl<'a> PageReader<'a> {
         let image = raster::draw(page, &RenderCache::new(), &self.settings)
             .ok_or(EmptyReason::NoTextLayer)?;
         if raster::is_uniform(&image) {
-            Err(EmptyReason::Blank)
+            Err(when_empty)
         } else {
             Ok(image)
         }
@@ -142,30 +173,27 @@ impl<'a> PageReader<'a> {
 }
 
 fn warn_about(outcome: Outcome, number: u32, out: &mut dyn Output) {
-    match outcome {
-        Outcome::Complete => {}
-        Outcome::OverBudget => {
-            out.warning(Warning::on_page(
-                "page_limit",
-                number,
-                "the page draws too much; its text may be incomplete",
-            ));
-        }
-        Outcome::Panicked => {
-            out.warning(Warning::on_page(
-                "page_damaged",
-                number,
-                "the page is damaged; its text may be incomplete",
-            ));
-        }
-    }
+    let (code, message) = match outcome {
+        Outcome::Complete => return,
+        Outcome::OverBudget => (
+            "page_limit",
+            "the page draws too much; its text may be incomplete",
+        ),
+        Outcome::Unreadable | Outcome::Panicked => (
+            "page_damaged",
+            "the page is damaged; its text may be incomplete",
+        ),
+    };
+    out.warning(Warning::on_page(code, number, message));
 }
 
-/// Whether a text layer is worth having: not empty, not junk, and not just the stamp of a scanner on a picture of a page.
+/// Whether a text layer is worth having: not empty, not junk, and not just the stamp of a scanner
+/// on a picture of a page.
 fn has_usable_text(text: &str, content: &PageContent) -> bool {
     /// Share of a page that a scan of it covers at least.
     const SCAN_SHARE: f32 = 0.85;
-    /// Letters and digits that a page of a scanned document has at least when its text layer holds the recognised text.
+    /// Letters and digits that a scanned page has at least when its text layer holds what was
+    /// recognised.
     const STAMP_LETTERS: usize = 30;
     let (mut letters, mut junk) = (0, 0);
     for c in text.chars() {
@@ -201,5 +229,27 @@ fn without_text(number: u32, (width, height): (f32, f32), reason: EmptyReason) -
         confidence: None,
         lines: Vec::new(),
         empty_reason: Some(reason),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn junk_and_the_stamp_on_a_scan_are_no_usable_text() {
+        let page = PageContent::default();
+        let scan = PageContent {
+            picture_share: 0.99,
+            ..PageContent::default()
+        };
+        assert!(has_usable_text("Page 7", &page));
+        assert!(!has_usable_text("Page 7", &scan));
+        assert!(has_usable_text(
+            "the recognised text of a page that was scanned",
+            &scan
+        ));
+        assert!(!has_usable_text("\u{FFFD}\u{FFFD}\u{FFFD} ab", &page));
+        assert!(!has_usable_text(" .:- ", &page));
     }
 }

@@ -27,6 +27,8 @@ use super::words::words;
 pub(super) enum Outcome {
     /// Read to its end.
     Complete,
+    /// Read to its end, but there is content that could not be decoded.
+    Unreadable,
     /// Left at a limit.
     OverBudget,
     /// The interpreter panicked.
@@ -51,6 +53,7 @@ pub(super) fn interpret<'a>(
         interpret_page(page, &mut context, &mut device);
     });
     let outcome = match catch_unwind(run) {
+        Ok(()) if is_unreadable(page) => Outcome::Unreadable,
         Ok(()) => Outcome::Complete,
         Err(payload) if payload.is::<OverBudget>() => Outcome::OverBudget,
         Err(_) => Outcome::Panicked,
@@ -58,21 +61,41 @@ pub(super) fn interpret<'a>(
     (device.into_content(), outcome)
 }
 
-/// Whether a content stream of the page is larger than any that is meant to be read.
-fn has_content_bomb(page: &Page<'_>) -> bool {
-    const CONTENTS: &[u8] = b"Contents";
-    let is_bomb = |stream: &Stream<'_>| {
-        let filters = stream.filters();
-        let layers = filters.len();
-        filters.iter().all(|filter| *filter == Filter::FlateDecode)
-            && inflates_beyond(&stream.raw_data(), layers, MAX_CONTENT_BYTES)
-    };
-    if let Some(stream) = page.raw().get::<Stream<'_>>(CONTENTS) {
-        return is_bomb(&stream);
+const CONTENTS: &[u8] = b"Contents";
+
+fn content_streams<'a>(page: &Page<'a>) -> Vec<Stream<'a>> {
+    if let Some(stream) = page.raw().get::<Stream<'a>>(CONTENTS) {
+        return vec![stream];
     }
     page.raw()
-        .get::<Array<'_>>(CONTENTS)
-        .is_some_and(|array| array.iter::<Stream<'_>>().any(|stream| is_bomb(&stream)))
+        .get::<Array<'a>>(CONTENTS)
+        .map(|array| array.iter::<Stream<'a>>().collect())
+        .unwrap_or_default()
+}
+
+/// Whether a content stream of the page is larger than any that is meant to be read.
+fn has_content_bomb(page: &Page<'_>) -> bool {
+    content_streams(page).iter().any(|stream| {
+        let filters = stream.filters();
+        filters.iter().all(|filter| *filter == Filter::FlateDecode)
+            && inflates_beyond(&stream.raw_data(), filters.len(), MAX_CONTENT_BYTES)
+    })
+}
+
+/// Whether the page names content, but none of it can be decoded.
+pub(super) fn is_unreadable(page: &Page<'_>) -> bool {
+    if !page.raw().contains_key(CONTENTS) || has_content_bomb(page) {
+        return false;
+    }
+    let is_nothing = page
+        .page_stream()
+        .is_none_or(|content| content.trim_ascii().is_empty());
+    let streams = content_streams(page);
+    let named_something = streams.is_empty()
+        || streams
+            .iter()
+            .any(|stream| !stream.raw_data().trim_ascii().is_empty());
+    is_nothing && named_something
 }
 
 /// The text that `glyphs` make on a page of `size` points, in reading order.

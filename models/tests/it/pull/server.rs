@@ -8,15 +8,15 @@ use std::thread::JoinHandle;
 
 /// What was asked for.
 #[derive(Clone, Debug)]
-pub(crate) struct Request {
+pub(super) struct Request {
     /// Path of the address.
-    pub(crate) path: String,
+    pub(super) path: String,
     /// First position that is wanted, when the request has a range.
-    pub(crate) start: Option<usize>,
+    pub(super) start: Option<usize>,
 }
 
 /// What to answer.
-pub(crate) struct Reply {
+pub(super) struct Reply {
     status: u16,
     content_range: Option<String>,
     body: Vec<u8>,
@@ -25,35 +25,54 @@ pub(crate) struct Reply {
 }
 
 impl Reply {
-    pub(crate) fn status(status: u16) -> Self {
-        Self { status, content_range: None, body: Vec::new(), cut: usize::MAX }
+    pub(super) fn status(status: u16) -> Self {
+        Self {
+            status,
+            content_range: None,
+            body: Vec::new(),
+            cut: usize::MAX,
+        }
     }
 
     /// The whole content, whatever part was asked for.
-    pub(crate) fn whole(body: &[u8]) -> Self {
-        Self { body: body.to_vec(), ..Self::status(200) }
+    pub(super) fn whole(body: &[u8]) -> Self {
+        Self {
+            body: body.to_vec(),
+            ..Self::status(200)
+        }
     }
 
     /// The part that was asked for, as a good server answers.
-    pub(crate) fn part(body: &[u8], request: &Request) -> Self {
+    pub(super) fn part(body: &[u8], request: &Request) -> Self {
         match request.start {
             None => Self::whole(body),
             Some(start) if start >= body.len() => Self::status(416),
             Some(start) => {
                 let range = format!("bytes {start}-{}/{}", body.len() - 1, body.len());
-                Self { content_range: Some(range), body: body[start..].to_vec(), ..Self::status(206) }
+                Self {
+                    content_range: Some(range),
+                    body: body[start..].to_vec(),
+                    ..Self::status(206)
+                }
             }
         }
     }
 
     /// The same answer, broken off after some bytes of the body.
-    pub(crate) fn cut_after(self, bytes: usize) -> Self {
+    pub(super) fn cut_after(self, bytes: usize) -> Self {
         Self { cut: bytes, ..self }
     }
 
     fn send(&self, stream: &mut TcpStream) -> std::io::Result<()> {
-        let range = self.content_range.as_ref().map_or_else(String::new, |range| format!("Content-Range: {range}\r\n"));
-        let head = format!("HTTP/1.1 {} X\r\nContent-Length: {}\r\nConnection: close\r\n{range}\r\n", self.status, self.body.len());
+        let range = self
+            .content_range
+            .as_ref()
+            .map_or_else(String::new, |range| format!("Content-Range: {range}\r\n"));
+        let head = format!(
+            "HTTP/1.1 {} X\r\nContent-Length: {}\r\nConnection: close\r\n{range}\r\n",
+            self.status,
+            self.body.len()
+        );
         stream.write_all(head.as_bytes())?;
         stream.write_all(&self.body[..self.body.len().min(self.cut)])?;
         stream.shutdown(Shutdown::Both)
@@ -61,9 +80,9 @@ impl Reply {
 }
 
 /// A server on a free port, until it is dropped.
-pub(crate) struct Server {
+pub(super) struct Server {
     /// Its address, for `HF_ENDPOINT`.
-    pub(crate) url: String,
+    pub(super) url: String,
     address: std::net::SocketAddr,
     asked: Arc<Mutex<Vec<Request>>>,
     stop: Arc<AtomicBool>,
@@ -71,10 +90,13 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(answer: impl Fn(&Request) -> Reply + Send + 'static) -> Self {
+    pub(super) fn start(answer: impl Fn(&Request) -> Reply + Send + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();
-        let (asked, stop) = (Arc::new(Mutex::new(Vec::new())), Arc::new(AtomicBool::new(false)));
+        let (asked, stop) = (
+            Arc::new(Mutex::new(Vec::new())),
+            Arc::new(AtomicBool::new(false)),
+        );
         let (log, stopped) = (Arc::clone(&asked), Arc::clone(&stop));
         let serve = move || {
             for stream in listener.incoming() {
@@ -88,11 +110,17 @@ impl Server {
                 answer(&request).send(&mut stream).ok();
             }
         };
-        Self { url: format!("http://{address}"), address, asked, stop, thread: Some(std::thread::spawn(serve)) }
+        Self {
+            url: format!("http://{address}"),
+            address,
+            asked,
+            stop,
+            thread: Some(std::thread::spawn(serve)),
+        }
     }
 
     /// All requests so far.
-    pub(crate) fn asked(&self) -> Vec<Request> {
+    pub(super) fn asked(&self) -> Vec<Request> {
         self.asked.lock().unwrap().clone()
     }
 }
@@ -107,8 +135,24 @@ impl Drop for Server {
 }
 
 fn read_request(stream: &TcpStream) -> Request {
-    let mut lines = BufReader::new(stream).lines().map_while(Result::ok).take_while(|line| !line.is_empty());
-    let path = lines.next().unwrap_or_default().split(' ').nth(1).unwrap_or_default().to_owned();
-    let range = lines.find_map(|line| line.to_lowercase().strip_prefix("range: bytes=").map(str::to_owned));
-    Request { path, start: range.map(|range| range.trim_end_matches('-').parse().unwrap()) }
+    let mut lines = BufReader::new(stream)
+        .lines()
+        .map_while(Result::ok)
+        .take_while(|line| !line.is_empty());
+    let path = lines
+        .next()
+        .unwrap_or_default()
+        .split(' ')
+        .nth(1)
+        .unwrap_or_default()
+        .to_owned();
+    let range = lines.find_map(|line| {
+        line.to_lowercase()
+            .strip_prefix("range: bytes=")
+            .map(str::to_owned)
+    });
+    Request {
+        path,
+        start: range.map(|range| range.trim_end_matches('-').parse().unwrap()),
+    }
 }
