@@ -45,7 +45,7 @@ prepare: ## Check every SQL query against a scratch database and write .sqlx
 bench: setup ## Measure start, accept, pickup and event latency of a release build on this machine
 	cargo build --release --workspace --bins
 	@QUIRE_MODELS_DIR=$(TEST_MODELS) target/release/quire models pull
-	QUIRE_TEST_MODELS=$(TEST_MODELS) cargo bench --bench service
+	QUIRE_TEST_MODELS=$(TEST_MODELS) cargo bench -p quire --bench service
 
 deny: ## Check licences and duplicate versions of the dependencies (needs cargo-deny)
 	cargo deny check licenses bans sources

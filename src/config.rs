@@ -112,7 +112,9 @@ impl Config {
     /// Reads and checks all sources.
     pub fn load(file: Option<&Path>, overrides: &Overrides) -> Result<Self, ConfigError> {
         let figment = sources(file, overrides)?;
-        let mut config: Self = figment.extract().map_err(|e| ConfigError::Source(Box::new(e)))?;
+        let mut config: Self = figment
+            .extract()
+            .map_err(|e| ConfigError::Source(Box::new(e)))?;
         config.fill_in();
         config.check()?;
         Ok(config)
@@ -148,31 +150,60 @@ impl Config {
         {
             return invalid(
                 "bind",
-                format!("{public} is reachable from other machines and this version has no accounts: set allow_public = true (QUIRE_ALLOW_PUBLIC=true) if that is wanted"),
+                format!(
+                    "{public} is reachable from other machines and this version has no accounts: set allow_public = true (QUIRE_ALLOW_PUBLIC=true) if that is wanted"
+                ),
             );
         }
         if self.max_upload_bytes < MIN_UPLOAD_LIMIT {
-            return invalid("max_upload_bytes", format!("is {}, below the least useful {MIN_UPLOAD_LIMIT}", self.max_upload_bytes));
+            return invalid(
+                "max_upload_bytes",
+                format!(
+                    "is {}, below the least useful {MIN_UPLOAD_LIMIT}",
+                    self.max_upload_bytes
+                ),
+            );
         }
         if self.workers > MAX_WORKERS {
-            return invalid("workers", format!("is {}, above {MAX_WORKERS}", self.workers));
+            return invalid(
+                "workers",
+                format!("is {}, above {MAX_WORKERS}", self.workers),
+            );
         }
         if !(4..=1000).contains(&self.database_connections) {
-            return invalid("database_connections", format!("is {}, outside 4 to 1000", self.database_connections));
+            return invalid(
+                "database_connections",
+                format!("is {}, outside 4 to 1000", self.database_connections),
+            );
         }
         if let Some(url) = &self.database_url
             && !(url.starts_with("postgres://") || url.starts_with("postgresql://"))
         {
-            return invalid("database_url", "(DATABASE_URL) does not start with postgres://".into());
+            return invalid(
+                "database_url",
+                "(DATABASE_URL) does not start with postgres://".into(),
+            );
         }
         if let Some(language) = self.ocr_languages.iter().find(|l| !is_language(l)) {
-            return invalid("ocr_languages", format!("has {language:?}, which is no Tesseract language code"));
+            return invalid(
+                "ocr_languages",
+                format!("has {language:?}, which is no Tesseract language code"),
+            );
         }
         if let Some(origin) = self.cors_origins.iter().find(|o| !is_origin(o)) {
-            return invalid("cors_origins", format!("has {origin:?}; an origin looks like https://app.example.com"));
+            return invalid(
+                "cors_origins",
+                format!("has {origin:?}; an origin looks like https://app.example.com"),
+            );
         }
         if tracing_subscriber::EnvFilter::try_new(&self.log).is_err() {
-            return invalid("log", format!("is {:?}, which is no filter such as info or quire=debug", self.log));
+            return invalid(
+                "log",
+                format!(
+                    "is {:?}, which is no filter such as info or quire=debug",
+                    self.log
+                ),
+            );
         }
         Ok(())
     }
@@ -193,12 +224,21 @@ pub struct Shown {
 pub fn show(file: Option<&Path>, overrides: &Overrides) -> Result<Vec<Shown>, ConfigError> {
     let config = Config::load(file, overrides)?;
     let figment = sources(file, overrides)?;
-    let values = toml::Table::try_from(&config).map_err(|e| ConfigError::Invalid { name: "config", reason: e.to_string() })?;
-    let names = DEFAULTS.lines().filter(|l| !l.starts_with('#')).filter_map(|l| l.split_once(" = ")).map(|(name, _)| name);
+    let values = toml::Table::try_from(&config).map_err(|e| ConfigError::Invalid {
+        name: "config",
+        reason: e.to_string(),
+    })?;
+    let names = DEFAULTS
+        .lines()
+        .filter(|l| !l.starts_with('#'))
+        .filter_map(|l| l.split_once(" = "))
+        .map(|(name, _)| name);
     Ok(names
         .map(|name| Shown {
             name: name.to_owned(),
-            value: values.get(name).map_or_else(|| "\"\"".to_owned(), |v| redact(&v.to_string())),
+            value: values
+                .get(name)
+                .map_or_else(|| "\"\"".to_owned(), |v| redact(&v.to_string())),
             origin: origin(&figment, name),
         })
         .collect())
@@ -218,8 +258,8 @@ fn sources(file: Option<&Path>, overrides: &Overrides) -> Result<Figment, Config
         }
         figment = figment.merge(Toml::file_exact(path));
     }
-    // Switches of the program itself and of its tests, which are not settings.
-    const NOT_SETTINGS: [&str; 4] = ["config", "parse", "corpus", "url"];
+    // Switches of the command line, of the parser and of the tests, which are not settings.
+    const NOT_SETTINGS: [&str; 5] = ["config", "parse", "url", "corpus", "test_models"];
     Ok(figment
         .merge(Env::raw().only(&["DATABASE_URL"]))
         .merge(Env::prefixed("QUIRE_").ignore(&NOT_SETTINGS))
@@ -244,7 +284,10 @@ fn redact(value: &str) -> String {
         return value.to_owned();
     };
     match rest.rsplit_once('@') {
-        Some((user, host)) => format!("{scheme}://{}:***@{host}", user.split(':').next().unwrap_or_default()),
+        Some((user, host)) => format!(
+            "{scheme}://{}:***@{host}",
+            user.split(':').next().unwrap_or_default()
+        ),
         None => value.to_owned(),
     }
 }
@@ -256,23 +299,33 @@ fn describe(error: &figment::Error) -> String {
         _ => error.path.join("."),
     };
     let place = match error.metadata.as_ref() {
-        Some(metadata) => metadata.source.as_ref().map_or_else(|| metadata.name.to_string(), ToString::to_string),
+        Some(metadata) => metadata
+            .source
+            .as_ref()
+            .map_or_else(|| metadata.name.to_string(), ToString::to_string),
         None => "settings".into(),
     };
     match &error.kind {
         figment::error::Kind::UnknownField(_, known) => {
-            format!("`{name}` ({place}) is unknown; the settings are {}", known.join(", "))
+            format!(
+                "`{name}` ({place}) is unknown; the settings are {}",
+                known.join(", ")
+            )
         }
         kind => format!("`{name}` ({place}): {kind}"),
     }
 }
 
 fn is_language(code: &str) -> bool {
-    !code.is_empty() && code.len() <= 32 && code.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+    !code.is_empty()
+        && code.len() <= 32
+        && code.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
 }
 
 fn is_origin(origin: &str) -> bool {
-    let host = origin.strip_prefix("https://").or_else(|| origin.strip_prefix("http://"));
+    let host = origin
+        .strip_prefix("https://")
+        .or_else(|| origin.strip_prefix("http://"));
     host.is_some_and(|h| !h.is_empty() && !h.contains('/') && h.is_ascii())
 }
 
@@ -289,13 +342,25 @@ where
         Many(Vec<String>),
     }
     let items = match Given::deserialize(deserializer)? {
-        Given::One(text) => text.split(',').map(|item| item.trim().to_owned()).filter(|item| !item.is_empty()).collect(),
+        Given::One(text) => text
+            .split(',')
+            .map(|item| item.trim().to_owned())
+            .filter(|item| !item.is_empty())
+            .collect(),
         Given::Many(items) => items,
     };
-    items.iter().map(|item| item.parse().map_err(|e| serde::de::Error::custom(format!("{item:?}: {e}")))).collect()
+    items
+        .iter()
+        .map(|item| {
+            item.parse()
+                .map_err(|e| serde::de::Error::custom(format!("{item:?}: {e}")))
+        })
+        .collect()
 }
 
-fn none_if_empty<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+fn none_if_empty<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
     let value = Option::<String>::deserialize(deserializer)?;
     Ok(value.filter(|v| !v.trim().is_empty()))
 }
@@ -332,12 +397,22 @@ mod tests {
     #[test]
     fn command_line_beats_environment_beats_file() {
         jailed(|jail| {
-            jail.create_file("quire.toml", "port = 1000\nworkers = 3\nmax_upload_bytes = 5000").unwrap();
+            jail.create_file(
+                "quire.toml",
+                "port = 1000\nworkers = 3\nmax_upload_bytes = 5000",
+            )
+            .unwrap();
             jail.set_env("QUIRE_PORT", "2000");
             jail.set_env("QUIRE_WORKERS", "4");
-            let overrides = Overrides { port: Some(3000), ..Overrides::default() };
+            let overrides = Overrides {
+                port: Some(3000),
+                ..Overrides::default()
+            };
             let config = Config::load(Some(Path::new("quire.toml")), &overrides).unwrap();
-            assert_eq!((config.port, config.workers, config.max_upload_bytes), (3000, 4, 5000));
+            assert_eq!(
+                (config.port, config.workers, config.max_upload_bytes),
+                (3000, 4, 5000)
+            );
         });
     }
 
@@ -346,12 +421,23 @@ mod tests {
         jailed(|jail| {
             jail.set_env("DATABASE_URL", "postgres://user:secret@db/quire");
             jail.set_env("QUIRE_WORKERS", "4");
-            let shown: Vec<_> = show(None, &Overrides { port: Some(1), ..Overrides::default() }).unwrap();
+            let shown: Vec<_> = show(
+                None,
+                &Overrides {
+                    port: Some(1),
+                    ..Overrides::default()
+                },
+            )
+            .unwrap();
             let line = |name: &str| shown.iter().find(|s| s.name == name).unwrap().to_string();
             assert_eq!(line("port"), "port = 1  # command line");
             assert_eq!(line("workers"), "workers = 4  # environment");
             assert_eq!(line("log"), "log = \"info\"  # default");
-            assert!(line("database_url").contains("postgres://user:***@db/quire"), "{}", line("database_url"));
+            assert!(
+                line("database_url").contains("postgres://user:***@db/quire"),
+                "{}",
+                line("database_url")
+            );
         });
     }
 
@@ -386,7 +472,10 @@ mod tests {
             jailed(|jail| {
                 jail.set_env(variable, value);
                 let error = load().unwrap_err().to_string();
-                assert!(error.contains(&format!("`{name}")), "{variable}={value}: {error}");
+                assert!(
+                    error.contains(&format!("`{name}")),
+                    "{variable}={value}: {error}"
+                );
             });
         }
     }

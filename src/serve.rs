@@ -50,7 +50,9 @@ pub enum ServeError {
         source: std::io::Error,
     },
     /// Another program listens there, or the address is not ours.
-    #[error("cannot listen on {address}: {source}; another port can be chosen with --port or QUIRE_PORT")]
+    #[error(
+        "cannot listen on {address}: {source}; another port can be chosen with --port or QUIRE_PORT"
+    )]
     Listen {
         /// The address.
         address: SocketAddr,
@@ -76,7 +78,10 @@ pub fn run(config: Config, role: Role) -> Result<(), ServeError> {
     create_dirs(&config)?;
     // The embedded server is a child process: it starts before this process has threads and memory to fork.
     let database = Database::start(&config)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(ServeError::Runtime)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(ServeError::Runtime)?;
     let outcome = runtime.block_on(async {
         let stop = stop_on_signal().map_err(ServeError::Runtime)?;
         serve(config, role, &database, stop).await
@@ -86,7 +91,12 @@ pub fn run(config: Config, role: Role) -> Result<(), ServeError> {
     outcome
 }
 
-async fn serve(config: Config, role: Role, database: &Database, stop: CancellationToken) -> Result<(), ServeError> {
+async fn serve(
+    config: Config,
+    role: Role,
+    database: &Database,
+    stop: CancellationToken,
+) -> Result<(), ServeError> {
     let store = database.open(&config).await?;
     store.migrate().await?;
     if role == Role::Migrate {
@@ -114,25 +124,56 @@ impl Server {
     pub async fn start(config: Config, role: Role, store: Store) -> Result<Self, ServeError> {
         let config = Arc::new(config);
         let files_dir = config.files_dir();
-        let files = FileStore::open(&files_dir).map_err(|source| ServeError::DataDir { dir: files_dir, source })?;
-        let listeners = if role == Role::Worker { Vec::new() } else { listen(&config).await? };
+        let files = FileStore::open(&files_dir).map_err(|source| ServeError::DataDir {
+            dir: files_dir,
+            source,
+        })?;
+        let listeners = if role == Role::Worker {
+            Vec::new()
+        } else {
+            listen(&config).await?
+        };
         let (engines, models) = engines::start(&config);
         let workers = match role {
             Role::Api | Role::Migrate => None,
-            Role::All | Role::Worker => {
-                Some(Workers::start(store.clone(), files.clone(), engines, worker_config(&config)?).await?)
-            }
+            Role::All | Role::Worker => Some(
+                Workers::start(
+                    store.clone(),
+                    files.clone(),
+                    engines,
+                    worker_config(&config)?,
+                )
+                .await?,
+            ),
         };
         let http = (!listeners.is_empty()).then(|| {
-            let state = AppState::new(Arc::clone(&config), store.clone(), files, workers.as_ref().map(Workers::status), models);
-            connections::Http::serve(listeners, app::router(state.clone()), state.shutdown.clone())
+            let state = AppState::new(
+                Arc::clone(&config),
+                store.clone(),
+                files,
+                workers.as_ref().map(Workers::status),
+                models,
+            );
+            connections::Http::serve(
+                listeners,
+                app::router(state.clone()),
+                state.shutdown.clone(),
+            )
         });
-        Ok(Self { config, store, workers, http })
+        Ok(Self {
+            config,
+            store,
+            workers,
+            http,
+        })
     }
 
     /// The addresses that are listened on.
     pub fn addresses(&self) -> Vec<SocketAddr> {
-        self.http.as_ref().map(|http| http.addresses().to_vec()).unwrap_or_default()
+        self.http
+            .as_ref()
+            .map(|http| http.addresses().to_vec())
+            .unwrap_or_default()
     }
 
     /// Ends every part in order; running jobs finish or go back to the queue.
@@ -166,7 +207,10 @@ impl Server {
 
 fn create_dirs(config: &Config) -> Result<(), ServeError> {
     for dir in [&config.data_dir, &config.models_dir] {
-        std::fs::create_dir_all(dir).map_err(|source| ServeError::DataDir { dir: dir.clone(), source })?;
+        std::fs::create_dir_all(dir).map_err(|source| ServeError::DataDir {
+            dir: dir.clone(),
+            source,
+        })?;
     }
     Ok(())
 }
@@ -175,7 +219,11 @@ async fn listen(config: &Config) -> Result<Vec<TcpListener>, ServeError> {
     let mut listeners = Vec::with_capacity(config.bind.len());
     for ip in &config.bind {
         let address = SocketAddr::new(*ip, config.port);
-        listeners.push(TcpListener::bind(address).await.map_err(|source| ServeError::Listen { address, source })?);
+        listeners.push(
+            TcpListener::bind(address)
+                .await
+                .map_err(|source| ServeError::Listen { address, source })?,
+        );
     }
     Ok(listeners)
 }

@@ -7,12 +7,17 @@ use tracing_subscriber::EnvFilter;
 use crate::config::{Config, LogFormat};
 
 /// Noise of dependencies that helps nobody at `info`.
-const QUIET: &str = "apalis=warn,apalis_core=warn,apalis_postgres=warn,sqlx=warn,hyper=warn,h2=warn,tower=warn";
+const QUIET: &str =
+    "apalis=warn,apalis_core=warn,apalis_postgres=warn,sqlx=warn,hyper=warn,h2=warn,tower=warn";
 
 /// Starts logging to standard error. A second call in one process does nothing.
 pub fn init(config: &Config) {
-    let filter = EnvFilter::try_new(format!("{QUIET},{}", config.log)).unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let filter = EnvFilter::try_new(format!("{QUIET},{}", config.log))
+        .unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false);
     let started = match config.log_format {
         LogFormat::Text => lines.compact().try_init(),
         LogFormat::Json => lines.json().flatten_event(true).try_init(),

@@ -17,7 +17,9 @@ pub fn measure(runtime: &Runtime) -> Vec<Figure> {
     let server = Program::serve(data.path(), &["serve"]);
     runtime.block_on(async {
         wait_for_model(server.port).await;
-        let (mut socket, _) = connect_async(format!("ws://127.0.0.1:{}/ws", server.port)).await.unwrap();
+        let (mut socket, _) = connect_async(format!("ws://127.0.0.1:{}/ws", server.port))
+            .await
+            .unwrap();
         let mut figures = Vec::new();
         for (name, fresh) in [("new bytes each time", true), ("same bytes", false)] {
             let mut sample = Sample::default();
@@ -37,18 +39,31 @@ pub fn measure(runtime: &Runtime) -> Vec<Figure> {
     })
 }
 
-async fn one(port: u16, socket: &mut WebSocketStream<MaybeTlsStream<TcpStream>>, number: usize) -> Duration {
+async fn one(
+    port: u16,
+    socket: &mut WebSocketStream<MaybeTlsStream<TcpStream>>,
+    number: usize,
+) -> Duration {
     let mut bytes = one_page();
     // Bytes after the end of the file change its hash and nothing else.
     bytes.extend_from_slice(format!("\n% {number}\n").as_bytes());
-    let form = Form::new().part("file", Part::bytes(bytes).file_name("r.pdf")).text("prompt", "When was the bridge opened?");
+    let form = Form::new()
+        .part("file", Part::bytes(bytes).file_name("r.pdf"))
+        .text("prompt", "When was the bridge opened?");
     let started = Instant::now();
-    let reply = reqwest::Client::new().post(format!("http://127.0.0.1:{port}/api/upload")).multipart(form).send().await.unwrap();
+    let reply = reqwest::Client::new()
+        .post(format!("http://127.0.0.1:{port}/api/upload"))
+        .multipart(form)
+        .send()
+        .await
+        .unwrap();
     let body: serde_json::Value = reply.json().await.unwrap();
     let id = body["data"]["job_id"].as_str().unwrap().to_owned();
     loop {
         let text = socket.next().await.unwrap().unwrap().into_text().unwrap();
-        let Ok(frame) = serde_json::from_str::<serde_json::Value>(&text) else { continue };
+        let Ok(frame) = serde_json::from_str::<serde_json::Value>(&text) else {
+            continue;
+        };
         assert_ne!(frame["type"], "job_failed", "{frame}");
         if frame["type"] == "job_completed" && frame["job_id"] == id.as_str() {
             return started.elapsed();
@@ -59,7 +74,12 @@ async fn one(port: u16, socket: &mut WebSocketStream<MaybeTlsStream<TcpStream>>,
 /// Returns once `/health` no longer reports the model as loading.
 pub async fn wait_for_model(port: u16) {
     loop {
-        let health = reqwest::get(format!("http://127.0.0.1:{port}/health")).await.unwrap().text().await.unwrap();
+        let health = reqwest::get(format!("http://127.0.0.1:{port}/health"))
+            .await
+            .unwrap()
+            .text()
+            .await
+            .unwrap();
         if !health.contains("loading") {
             return;
         }

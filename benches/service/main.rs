@@ -1,7 +1,14 @@
 //! The figures of the whole service, measured from outside on the release program: start, accept, pickup, events,
-//! upload to answer, idle memory. Embedded Postgres, fsync on. `make bench` runs it; `QUIRE_BENCH=accept` one part.
+//! upload to answer, idle memory. Embedded Postgres, fsync on. `make bench` runs it; `cargo bench -p quire --bench service accept` one part.
 //!
 //! Everything is measured in one run on one machine and printed as one table; nothing is asserted.
+
+#![expect(
+    unreachable_pub,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a program for the terminal, without callers"
+)]
 
 mod accept;
 mod answer;
@@ -28,7 +35,8 @@ pub struct Figure {
 
 /// A one-page PDF of the fixtures.
 fn one_page() -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/pdf/bridge-report/input.pdf");
+    let path =
+        PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures/pdf/bridge-report/input.pdf");
     std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
@@ -41,15 +49,24 @@ fn main() {
         ("answer", answer::measure),
         ("memory", memory::measure),
     ];
-    let only = std::env::var("QUIRE_BENCH").ok();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    // Cargo adds `--bench`.
+    let only = std::env::args()
+        .skip(1)
+        .find(|argument| !argument.starts_with('-'));
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     println!("| what | goal | measured |\n|---|---|---|");
     for (name, measure) in parts {
         if only.as_deref().is_some_and(|only| only != name) {
             continue;
         }
         for figure in measure(&runtime) {
-            println!("| {} | {} | {} |", figure.what, figure.goal, figure.measured);
+            println!(
+                "| {} | {} | {} |",
+                figure.what, figure.goal, figure.measured
+            );
         }
     }
 }

@@ -27,18 +27,36 @@ impl Program {
     /// Starts `quire ARGS` and waits until it says that it is ready.
     pub fn serve(data: &Path, args: &[&str]) -> Self {
         let port = free_port();
-        let mut child = command(data, port).args(args).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = command(data, port)
+            .args(args)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        while !lines.next().expect("quire ended before it was ready").unwrap().contains("quire is ready") {}
+        while !lines
+            .next()
+            .expect("quire ended before it was ready")
+            .unwrap()
+            .contains("quire is ready")
+        {}
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, port }
     }
 
     /// Starts `quire worker` and waits for its line in the log.
     pub fn worker(data: &Path) -> Self {
-        let mut child = command(data, free_port()).arg("worker").stderr(Stdio::piped()).spawn().unwrap();
+        let mut child = command(data, free_port())
+            .arg("worker")
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
-        while !lines.next().expect("the worker ended early").unwrap().contains("workers take jobs") {}
+        while !lines
+            .next()
+            .expect("the worker ended early")
+            .unwrap()
+            .contains("workers take jobs")
+        {}
         std::thread::spawn(move || lines.for_each(drop));
         Self { child, port: 0 }
     }
@@ -56,7 +74,9 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        let stopped = Command::new("kill").arg(self.child.id().to_string()).status();
+        let stopped = Command::new("kill")
+            .arg(self.child.id().to_string())
+            .status();
         assert!(stopped.unwrap().success());
         self.child.wait().unwrap();
     }
@@ -65,19 +85,36 @@ impl Drop for Program {
 /// The program with its settings; logs are off, they would cost what is measured.
 pub fn command(data: &Path, port: u16) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quire"));
-    command.args(["--data-dir"]).arg(data).args(["--port", &port.to_string()]);
-    command.env("QUIRE_LOG", "warn,quire_workers=info").env("QUIRE_MODELS_DIR", models_dir()).env_remove("DATABASE_URL");
+    for (name, _) in
+        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("QUIRE_"))
+    {
+        command.env_remove(name);
+    }
+    command
+        .args(["--data-dir"])
+        .arg(data)
+        .args(["--port", &port.to_string()]);
+    command
+        .env("QUIRE_LOG", "warn,quire_workers=info")
+        .env("QUIRE_MODELS_DIR", models_dir())
+        .env_remove("DATABASE_URL");
     command.stderr(Stdio::null());
     command
 }
 
 /// Where `make test` and `make bench` keep the model.
 pub fn models_dir() -> PathBuf {
-    std::env::var_os("QUIRE_TEST_MODELS")
-        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/models"), PathBuf::from)
+    std::env::var_os("QUIRE_TEST_MODELS").map_or_else(
+        || PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/models"),
+        PathBuf::from,
+    )
 }
 
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    std::net::TcpListener::bind(("127.0.0.1", 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }

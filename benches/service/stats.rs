@@ -22,12 +22,20 @@ impl Sample {
         let mut sorted = self.0.clone();
         sorted.sort();
         let rank = (share * sorted.len() as f64).ceil() as usize;
-        sorted.get(rank.clamp(1, sorted.len().max(1)) - 1).copied().unwrap_or_default()
+        sorted
+            .get(rank.clamp(1, sorted.len().max(1)) - 1)
+            .copied()
+            .unwrap_or_default()
     }
 
     /// `p50 1.2 ms, p99 3.4 ms, n = 100`.
     pub fn summary(&self) -> String {
-        format!("p50 {}, p99 {}, n = {}", ms(self.percentile(0.5)), ms(self.percentile(0.99)), self.len())
+        format!(
+            "p50 {}, p99 {}, n = {}",
+            ms(self.percentile(0.5)),
+            ms(self.percentile(0.99)),
+            self.len()
+        )
     }
 }
 

@@ -16,7 +16,7 @@ use uuid::Uuid;
 
 use self::{own::OwnServer, screen::Screen};
 use super::{
-    client::{Client, ClientError, follow::Said},
+    client::{Client, ClientError, check_file, follow::Said},
     report,
 };
 use crate::config::Config;
@@ -68,7 +68,7 @@ pub async fn run(args: AskArgs, config: Config) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// The server that was named, the one of this machine, or one of our own.
+/// The server that was named, the one of this machine, or one of our own, once there is a file to ask about.
 async fn find_server(
     args: &AskArgs,
     config: Config,
@@ -79,6 +79,7 @@ async fn find_server(
         report(error);
         ExitCode::from(EXIT_USAGE)
     };
+    check_file(&args.file).map_err(|error| refuse(&error))?;
     let url = args
         .url
         .clone()

@@ -5,7 +5,7 @@
 
 pub mod follow;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{io, path::Path, time::Duration};
 
 use futures_util::TryStreamExt as _;
 use reqwest::{
@@ -41,7 +41,7 @@ pub enum ClientError {
         /// The file.
         path: String,
         /// Why.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// Nobody answers at the address, or no longer.
     #[error("no quire server answers at {url}: {reason}")]
@@ -204,27 +204,43 @@ impl Client {
     }
 }
 
+/// Fails when the path is not a file that can be read.
+pub fn check_file(path: &Path) -> Result<(), ClientError> {
+    let metadata = std::fs::File::open(path).and_then(|file| file.metadata());
+    match metadata {
+        Ok(metadata) if metadata.is_dir() => {
+            Err(unreadable(path, io::ErrorKind::IsADirectory.into()))
+        }
+        Ok(_) => Ok(()),
+        Err(source) => Err(unreadable(path, source)),
+    }
+}
+
 /// The file as a part of the form, read while it is sent.
 async fn part(
     path: &Path,
     sent: impl Fn(u64) + Send + Sync + 'static,
 ) -> Result<Part, ClientError> {
-    let failed = |source| ClientError::File {
-        path: path.display().to_string(),
-        source,
-    };
-    let file = tokio::fs::File::open(path).await.map_err(failed)?;
-    let metadata = file.metadata().await.map_err(failed)?;
-    if metadata.is_dir() {
-        return Err(failed(std::io::ErrorKind::IsADirectory.into()));
-    }
+    let file = tokio::fs::File::open(path)
+        .await
+        .map_err(|source| unreadable(path, source))?;
+    let metadata = file
+        .metadata()
+        .await
+        .map_err(|source| unreadable(path, source))?;
     let name = path
         .file_name()
         .map_or_else(|| "file".into(), |name| name.to_string_lossy().into_owned());
-    let sent = Arc::new(sent);
     let stream = ReaderStream::with_capacity(file, READ_SIZE)
         .inspect_ok(move |bytes| sent(bytes.len() as u64));
     Ok(Part::stream_with_length(Body::wrap_stream(stream), metadata.len()).file_name(name))
+}
+
+fn unreadable(path: &Path, source: io::Error) -> ClientError {
+    ClientError::File {
+        path: path.display().to_string(),
+        source,
+    }
 }
 
 #[cfg(test)]
@@ -273,14 +289,10 @@ mod tests {
         );
     }
 
-    #[tokio::test]
-    async fn a_missing_file_and_a_directory_are_named() {
-        let client = Client::new("http://127.0.0.1:9").unwrap();
+    #[test]
+    fn a_missing_file_and_a_directory_are_named() {
         for path in ["/does/not/exist.pdf", "/"] {
-            let error = client
-                .upload(Path::new(path), "?", 0, |_| ())
-                .await
-                .unwrap_err();
+            let error = check_file(Path::new(path)).unwrap_err();
             assert!(
                 matches!(&error, ClientError::File { path: named, .. } if named == path),
                 "{error}"

@@ -6,11 +6,7 @@ mod config;
 mod models;
 mod openapi;
 
-use std::{
-    net::IpAddr,
-    path::PathBuf,
-    process::ExitCode,
-};
+use std::{net::IpAddr, path::PathBuf, process::ExitCode};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -112,7 +108,14 @@ pub struct ServeArgs {
 pub fn run(cli: Cli) -> ExitCode {
     let global = cli.global;
     match cli.command.unwrap_or(Command::Serve(ServeArgs::default())) {
-        Command::Serve(args) => service(&global, if args.no_workers { Role::Api } else { Role::All }),
+        Command::Serve(args) => service(
+            &global,
+            if args.no_workers {
+                Role::Api
+            } else {
+                Role::All
+            },
+        ),
         Command::Worker => service(&global, Role::Worker),
         Command::Migrate => service(&global, Role::Migrate),
         Command::Models(command) => configured(&global, |config| models::run(command, config)),
@@ -147,7 +150,10 @@ fn service(global: &GlobalArgs, role: Role) -> ExitCode {
 }
 
 fn ask_command(args: ask::AskArgs, config: Config) -> ExitCode {
-    match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime.block_on(ask::run(args, config)),
         Err(error) => {
             report(&error);
@@ -192,9 +198,20 @@ mod tests {
 
     #[test]
     fn options_of_the_server_work_without_a_command() {
-        let cli = Cli::parse_from(["quire", "--port", "9000", "--bind", "127.0.0.1", "--bind", "::1"]);
+        let cli = Cli::parse_from([
+            "quire",
+            "--port",
+            "9000",
+            "--bind",
+            "127.0.0.1",
+            "--bind",
+            "::1",
+        ]);
         assert!(cli.command.is_none());
         let overrides = cli.global.overrides();
-        assert_eq!((overrides.port, overrides.bind.map(|b| b.len())), (Some(9000), Some(2)));
+        assert_eq!(
+            (overrides.port, overrides.bind.map(|b| b.len())),
+            (Some(9000), Some(2))
+        );
     }
 }

@@ -41,7 +41,13 @@ fn list(dir: &ModelDir) -> ExitCode {
             ModelStatus::Damaged => "damaged: run `quire models pull`",
         };
         let default = if spec.default { ", default" } else { "" };
-        say(format!("{}  {}, {}, {}{default}  [{mark}]", spec.id, kind(spec.kind), HumanBytes(spec.bytes()), spec.licence));
+        say(format!(
+            "{}  {}, {}, {}{default}  [{mark}]",
+            spec.id,
+            kind(spec.kind),
+            HumanBytes(spec.bytes()),
+            spec.licence
+        ));
     }
     ExitCode::SUCCESS
 }
@@ -55,8 +61,16 @@ fn kind(kind: ModelKind) -> &'static str {
 
 fn pull(dir: &ModelDir, model: Option<&str>) -> ExitCode {
     let Some(spec) = chosen(model) else {
-        let known: Vec<_> = Catalog::builtin().models().iter().map(|m| m.id.as_str()).collect();
-        say(format!("quire: no model {:?} in the catalog; it has {}", model.unwrap_or_default(), known.join(", ")));
+        let known: Vec<_> = Catalog::builtin()
+            .models()
+            .iter()
+            .map(|m| m.id.as_str())
+            .collect();
+        say(format!(
+            "quire: no model {:?} in the catalog; it has {}",
+            model.unwrap_or_default(),
+            known.join(", ")
+        ));
         return ExitCode::from(super::EXIT_USAGE);
     };
     if dir.status(spec) == ModelStatus::Installed {
@@ -84,7 +98,11 @@ fn pull(dir: &ModelDir, model: Option<&str>) -> ExitCode {
 
 fn verify(dir: &ModelDir) -> ExitCode {
     let mut exit = ExitCode::SUCCESS;
-    for spec in Catalog::builtin().models().iter().filter(|spec| dir.status(spec) != ModelStatus::Missing) {
+    for spec in Catalog::builtin()
+        .models()
+        .iter()
+        .filter(|spec| dir.status(spec) != ModelStatus::Missing)
+    {
         match dir.verify(spec) {
             Ok(()) => say(format!("{}  every checksum is right", spec.id)),
             Err(error) => {
@@ -106,7 +124,9 @@ fn chosen(model: Option<&str>) -> Option<&'static ModelSpec> {
 
 /// Drawn on standard error, and only when that is a terminal.
 fn progress_bar(spec: &ModelSpec) -> ProgressBar {
-    let style = ProgressStyle::with_template("{prefix} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} {msg}");
+    let style = ProgressStyle::with_template(
+        "{prefix} {bar:30} {bytes}/{total_bytes} {bytes_per_sec} {eta} {msg}",
+    );
     let bar = ProgressBar::new(spec.bytes()).with_prefix(spec.id.clone());
     match style {
         Ok(style) => bar.with_style(style),

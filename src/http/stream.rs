@@ -27,11 +27,9 @@ use utoipa::IntoParams;
 use super::{
     jobs::JobPath,
     socket::{
+        BACKOFF, PAGE, RETRY,
         sequence::{START, Sequencer},
-        v1::{
-            follow::{BACKOFF, PAGE, RETRY},
-            frame::Frame,
-        },
+        v1::frame::Frame,
     },
 };
 use crate::{

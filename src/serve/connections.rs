@@ -34,11 +34,24 @@ pub(super) struct Http {
 
 impl Http {
     /// Accepts on every listener and serves `app`.
-    pub(super) fn serve(listeners: Vec<TcpListener>, app: Router, shutdown: CancellationToken) -> Self {
-        let addresses = listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
-        let accepting =
-            listeners.into_iter().map(|listener| tokio::spawn(accept(listener, app.clone(), shutdown.clone()))).collect();
-        Self { addresses, shutdown, accepting }
+    pub(super) fn serve(
+        listeners: Vec<TcpListener>,
+        app: Router,
+        shutdown: CancellationToken,
+    ) -> Self {
+        let addresses = listeners
+            .iter()
+            .filter_map(|listener| listener.local_addr().ok())
+            .collect();
+        let accepting = listeners
+            .into_iter()
+            .map(|listener| tokio::spawn(accept(listener, app.clone(), shutdown.clone())))
+            .collect();
+        Self {
+            addresses,
+            shutdown,
+            accepting,
+        }
     }
 
     /// Where it listens.
@@ -55,15 +68,24 @@ impl Http {
     pub(super) async fn stop(self) {
         self.shutdown.cancel();
         for loops in self.accepting {
-            let Ok(connections) = loops.await else { continue };
-            if tokio::time::timeout(DRAIN, connections.shutdown()).await.is_err() {
+            let Ok(connections) = loops.await else {
+                continue;
+            };
+            if tokio::time::timeout(DRAIN, connections.shutdown())
+                .await
+                .is_err()
+            {
                 tracing::warn!("connections were still open at the end");
             }
         }
     }
 }
 
-async fn accept(listener: TcpListener, app: Router, shutdown: CancellationToken) -> GracefulShutdown {
+async fn accept(
+    listener: TcpListener,
+    app: Router,
+    shutdown: CancellationToken,
+) -> GracefulShutdown {
     let connections = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -87,9 +109,13 @@ fn serve_connection(stream: TcpStream, app: Router, connections: &GracefulShutdo
         return;
     }
     let mut builder = Builder::new(TokioExecutor::new()).http1_only();
-    builder.http1().timer(TokioTimer::new()).header_read_timeout(HEAD_TIMEOUT);
-    let connection =
-        builder.serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(app)).into_owned();
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT);
+    let connection = builder
+        .serve_connection_with_upgrades(TokioIo::new(stream), TowerToHyperService::new(app))
+        .into_owned();
     let watched = connections.watch(connection);
     tokio::spawn(async move {
         if let Err(error) = watched.await {

@@ -34,7 +34,9 @@ impl Database {
     pub fn start(config: &Config) -> Result<Self, DatabaseError> {
         match &config.database_url {
             Some(url) => Ok(Self::External { url: url.clone() }),
-            None => Ok(Self::Embedded(EmbeddedPostgres::start(&config.data_dir.join("postgres"))?)),
+            None => Ok(Self::Embedded(EmbeddedPostgres::start(
+                &config.data_dir.join("postgres"),
+            )?)),
         }
     }
 
@@ -48,8 +50,14 @@ impl Database {
 
     /// Connects.
     pub async fn open(&self, config: &Config) -> Result<Store, DatabaseError> {
-        let options = StoreOptions { url: self.url().to_owned(), max_connections: config.database_connections, role: "quire" };
-        Store::connect(&options).await.map_err(DatabaseError::Unreachable)
+        let options = StoreOptions {
+            url: self.url().to_owned(),
+            max_connections: config.database_connections,
+            role: "quire",
+        };
+        Store::connect(&options)
+            .await
+            .map_err(DatabaseError::Unreachable)
     }
 
     /// Stops the embedded server; an external one is left alone.

@@ -54,7 +54,9 @@ impl Loading {
 
     /// A state that never changes, for processes and tests without a model.
     pub fn fixed(state: ModelState) -> Self {
-        Self { state: Arc::new(AtomicU8::new(state as u8)) }
+        Self {
+            state: Arc::new(AtomicU8::new(state as u8)),
+        }
     }
 
     fn set(&self, state: ModelState) {
@@ -68,7 +70,9 @@ pub fn start(config: &Config) -> (Arc<Engines>, Loading) {
     let loading = Loading::fixed(ModelState::Loading);
     let dir = ModelDir::new(&config.models_dir);
     let (target, state) = (Arc::clone(&engines), loading.clone());
-    let thread = std::thread::Builder::new().name("quire-model-load".into()).spawn(move || state.set(load(&dir, &target)));
+    let thread = std::thread::Builder::new()
+        .name("quire-model-load".into())
+        .spawn(move || state.set(load(&dir, &target)));
     if let Err(error) = thread {
         tracing::error!(%error, "the model cannot be loaded");
         loading.set(ModelState::Failed);
@@ -80,12 +84,19 @@ fn load(dir: &ModelDir, engines: &Engines) -> ModelState {
     let started = std::time::Instant::now();
     match open_default_embedder(dir) {
         Ok(embedder) => {
-            tracing::info!(model.id = embedder.id(), duration_ms = started.elapsed().as_millis() as u64, "model loaded");
+            tracing::info!(
+                model.id = embedder.id(),
+                duration_ms = started.elapsed().as_millis() as u64,
+                "model loaded"
+            );
             engines.replace(Arc::new(Extractive::new(Some(embedder))));
             ModelState::Ready
         }
         Err(ModelError::NotInstalled { model }) => {
-            tracing::warn!(model.id = model, "model is not installed, answers are found by words only; `quire models pull` installs it");
+            tracing::warn!(
+                model.id = model,
+                "model is not installed, answers are found by words only; `quire models pull` installs it"
+            );
             ModelState::NotInstalled
         }
         Err(error) => {

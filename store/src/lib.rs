@@ -33,7 +33,8 @@ pub use events::{AttemptWriter, Event, EventHub, EventRecord, JobSnapshot};
 pub use ids::{FileId, JobId, Owner};
 pub use job::{Job, JobState, Stage, UnknownWord};
 pub use jobs::{
-    BadCursor, CancelOutcome, Created, Idempotency, JobCursor, JobFilter, JobPage, MAX_FAILURES, NewUpload, RetryOutcome,
+    BadCursor, CancelOutcome, Created, Idempotency, JobCursor, JobFilter, JobPage, MAX_FAILURES,
+    NewUpload, RetryOutcome,
 };
 pub use lease::Lease;
 pub use queue::{QUEUE_ANSWER, QUEUE_EXTRACT, Ticket};

@@ -9,13 +9,21 @@ use crate::support::{Socket, TestApp, Upload, fixtures};
 async fn a_pending_job_is_cancelled_once() {
     let app = TestApp::api_only().await;
     let mut socket = Socket::connect(app.address, "/ws").await;
-    let id = Upload::new("report.pdf", fixtures::pdf(), "x").accepted(&app).await;
+    let id = Upload::new("report.pdf", fixtures::pdf(), "x")
+        .accepted(&app)
+        .await;
     let cancelled = app.post(&format!("/api/jobs/{id}/cancel")).await;
     assert_eq!(cancelled.status(), StatusCode::OK);
-    assert_eq!(cancelled.json::<Value>().await.unwrap()["data"]["status"], "cancelled");
+    assert_eq!(
+        cancelled.json::<Value>().await.unwrap()["data"]["status"],
+        "cancelled"
+    );
     let again = app.post(&format!("/api/jobs/{id}/cancel")).await;
     assert_eq!(again.status(), StatusCode::CONFLICT);
-    assert_eq!(again.json::<Value>().await.unwrap()["code"], "invalid_state");
+    assert_eq!(
+        again.json::<Value>().await.unwrap()["code"],
+        "invalid_state"
+    );
     let frames = socket.until_end(&id).await;
     assert!(frames.last().unwrap().contains("cancelled"), "{frames:?}");
     app.stop().await;
@@ -24,7 +32,9 @@ async fn a_pending_job_is_cancelled_once() {
 #[tokio::test]
 async fn a_cancelled_job_can_be_tried_again() {
     let app = TestApp::api_only().await;
-    let id = Upload::new("report.pdf", fixtures::pdf(), fixtures::PDF_QUESTION).accepted(&app).await;
+    let id = Upload::new("report.pdf", fixtures::pdf(), fixtures::PDF_QUESTION)
+        .accepted(&app)
+        .await;
     app.post(&format!("/api/jobs/{id}/cancel")).await;
     let retried = app.post(&format!("/api/jobs/{id}/retry")).await;
     assert_eq!(retried.status(), StatusCode::OK);
@@ -40,7 +50,9 @@ async fn a_cancelled_job_can_be_tried_again() {
 async fn a_running_job_stops_and_its_slot_is_free() {
     let app = TestApp::start().await;
     let mut socket = Socket::connect(app.address, "/ws").await;
-    let slow = Upload::new("slow.pdf", fixtures::form_bomb(), "Summarise").accepted(&app).await;
+    let slow = Upload::new("slow.pdf", fixtures::form_bomb(), "Summarise")
+        .accepted(&app)
+        .await;
     loop {
         let frame = socket.json().await;
         if frame["job_id"] == slow.as_str() && frame["type"] == "job_update" {
@@ -48,9 +60,15 @@ async fn a_running_job_stops_and_its_slot_is_free() {
         }
     }
     let cancelled = app.post(&format!("/api/jobs/{slow}/cancel")).await;
-    assert_eq!(cancelled.status(), StatusCode::OK, "the file was slow enough to be cancelled while it ran");
+    assert_eq!(
+        cancelled.status(),
+        StatusCode::OK,
+        "the file was slow enough to be cancelled while it ran"
+    );
     socket.until_end(&slow).await;
-    let next = Upload::new("report.pdf", fixtures::pdf(), fixtures::PDF_QUESTION).accepted(&app).await;
+    let next = Upload::new("report.pdf", fixtures::pdf(), fixtures::PDF_QUESTION)
+        .accepted(&app)
+        .await;
     assert!(app.answer(&next).await.contains(fixtures::PDF_ANSWER));
     assert_eq!(app.job(&slow).await["status"], "cancelled");
     app.stop().await;

@@ -6,15 +6,25 @@ use crate::support::{TestApp, fixtures, process::command};
 
 fn data_dir() -> TempDir {
     let data = TempDir::new().unwrap();
-    std::fs::set_permissions(data.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(
+        data.path(),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
     data
 }
 
 /// Runs the program off the async threads.
 async fn run(mut command: std::process::Command) -> (Option<i32>, String, String) {
-    let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+    let output = tokio::task::spawn_blocking(move || command.output().unwrap())
+        .await
+        .unwrap();
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (output.status.code(), text(&output.stdout), text(&output.stderr))
+    (
+        output.status.code(),
+        text(&output.stdout),
+        text(&output.stderr),
+    )
 }
 
 #[tokio::test]
@@ -24,14 +34,27 @@ async fn help_teaches_every_command() {
     help.arg("--help");
     let (code, text, _) = run(help).await;
     assert_eq!(code, Some(0));
-    for word in ["serve", "worker", "migrate", "models", "ask", "openapi", "config", "Examples:"] {
+    for word in [
+        "serve",
+        "worker",
+        "migrate",
+        "models",
+        "ask",
+        "openapi",
+        "config",
+        "Examples:",
+    ] {
         assert!(text.contains(word), "{word} is not in {text}");
     }
 }
 
 #[tokio::test]
 async fn impossible_settings_are_refused_before_anything_starts() {
-    for (name, value, named) in [("QUIRE_PORT", "banana", "port"), ("QUIRE_BIND", "0.0.0.0", "bind"), ("QUIRE_COLOR", "red", "color")] {
+    for (name, value, named) in [
+        ("QUIRE_PORT", "banana", "port"),
+        ("QUIRE_BIND", "0.0.0.0", "bind"),
+        ("QUIRE_COLOR", "red", "color"),
+    ] {
         let data = data_dir();
         let mut serve = command(data.path());
         serve.env(name, value);
@@ -54,7 +77,10 @@ async fn openapi_prints_the_document_and_config_its_origins() {
     let mut show = command(data.path());
     show.args(["config", "show"]).env("QUIRE_WORKERS", "3");
     let (_, text, _) = run(show).await;
-    assert!(text.contains("workers = 3  # environment") && text.contains("# command line"), "{text}");
+    assert!(
+        text.contains("workers = 3  # environment") && text.contains("# command line"),
+        "{text}"
+    );
 }
 
 #[tokio::test]
@@ -64,12 +90,16 @@ async fn ask_streams_the_answer_of_a_running_server() {
     let file = data.path().join("report.pdf");
     std::fs::write(&file, fixtures::pdf()).unwrap();
     let mut ask = command(data.path());
-    ask.args(["ask", "--url", &app.base]).arg(&file).arg(fixtures::PDF_QUESTION);
+    ask.args(["ask", "--url", &app.base])
+        .arg(&file)
+        .arg(fixtures::PDF_QUESTION);
     let (code, text, errors) = run(ask).await;
     assert_eq!(code, Some(0), "{errors}");
     assert!(text.contains(fixtures::PDF_ANSWER), "{text}");
     let mut json = command(data.path());
-    json.args(["ask", "--json", "--url", &app.base]).arg(&file).arg(fixtures::PDF_QUESTION);
+    json.args(["ask", "--json", "--url", &app.base])
+        .arg(&file)
+        .arg(fixtures::PDF_QUESTION);
     let (code, text, errors) = run(json).await;
     assert_eq!(code, Some(0), "{errors}");
     let result: serde_json::Value = serde_json::from_str(&text).unwrap();
@@ -84,11 +114,19 @@ async fn ask_tells_a_failure_by_its_exit_code() {
     let file = data.path().join("broken.pdf");
     std::fs::write(&file, b"%PDF-1.4\nno document").unwrap();
     let mut ask = command(data.path());
-    ask.args(["ask", "--url", &app.base]).arg(&file).arg("Summarise");
+    ask.args(["ask", "--url", &app.base])
+        .arg(&file)
+        .arg("Summarise");
     let (code, _, errors) = run(ask).await;
     assert_eq!(code, Some(1), "{errors}");
     let mut missing = command(data.path());
-    missing.args(["ask", "--url", &app.base, "/nowhere/at/all.pdf", "Summarise"]);
+    missing.args([
+        "ask",
+        "--url",
+        &app.base,
+        "/nowhere/at/all.pdf",
+        "Summarise",
+    ]);
     let (code, _, errors) = run(missing).await;
     assert_eq!(code, Some(2), "{errors}");
     assert!(errors.contains("/nowhere/at/all.pdf"), "{errors}");
@@ -101,7 +139,13 @@ async fn ask_starts_its_own_server_when_none_runs() {
     let file = data.path().join("report.pdf");
     std::fs::write(&file, fixtures::pdf()).unwrap();
     let mut ask = command(data.path());
-    ask.args(["--port", &crate::support::process::free_port().to_string(), "ask"]).arg(&file).arg(fixtures::PDF_QUESTION);
+    ask.args([
+        "--port",
+        &crate::support::process::free_port().to_string(),
+        "ask",
+    ])
+    .arg(&file)
+    .arg(fixtures::PDF_QUESTION);
     let (code, text, errors) = run(ask).await;
     assert_eq!(code, Some(0), "{errors}");
     assert!(text.contains(fixtures::PDF_ANSWER), "{text}");

@@ -8,35 +8,64 @@ use crate::support::{TestApp, Upload, fixtures};
 fn keys(text: &str) -> Vec<String> {
     let data: Value = serde_json::from_str(text).unwrap();
     let raw = text.split_once("\"data\":{").unwrap().1;
-    let mut names: Vec<(usize, String)> =
-        data["data"].as_object().unwrap().keys().map(|key| (raw.find(&format!("\"{key}\":")).unwrap(), key.clone())).collect();
+    let mut names: Vec<(usize, String)> = data["data"]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(|key| (raw.find(&format!("\"{key}\":")).unwrap(), key.clone()))
+        .collect();
     names.sort();
     names.into_iter().map(|(_, name)| name).collect()
 }
 
-const SEVEN: [&str; 7] = ["job_id", "status", "progress", "file_name", "created_at", "completed_at", "ai_response"];
+const SEVEN: [&str; 7] = [
+    "job_id",
+    "status",
+    "progress",
+    "file_name",
+    "created_at",
+    "completed_at",
+    "ai_response",
+];
 
 #[tokio::test]
 async fn a_pending_job_has_seven_keys_in_order() {
     let app = TestApp::api_only().await;
-    let id = Upload::new("report.pdf", fixtures::pdf(), "x").accepted(&app).await;
-    let text = app.get(&format!("/api/jobs/{id}")).await.text().await.unwrap();
+    let id = Upload::new("report.pdf", fixtures::pdf(), "x")
+        .accepted(&app)
+        .await;
+    let text = app
+        .get(&format!("/api/jobs/{id}"))
+        .await
+        .text()
+        .await
+        .unwrap();
     assert_eq!(keys(&text), SEVEN);
     let data = &serde_json::from_str::<Value>(&text).unwrap()["data"];
     assert_eq!(data["status"], "pending");
     assert_eq!(data["progress"], 0);
     assert!(data["completed_at"].is_null() && data["ai_response"].is_null());
     let created = data["created_at"].as_str().unwrap();
-    assert!(created.len() == 20 && created.ends_with('Z') && created.contains('T'), "{created}");
+    assert!(
+        created.len() == 20 && created.ends_with('Z') && created.contains('T'),
+        "{created}"
+    );
     app.stop().await;
 }
 
 #[tokio::test]
 async fn a_failed_job_has_its_error_as_eighth_key() {
     let app = TestApp::start().await;
-    let id = Upload::new("broken.pdf", b"%PDF-1.4\nthis is no document".to_vec(), "x").accepted(&app).await;
+    let id = Upload::new("broken.pdf", b"%PDF-1.4\nthis is no document".to_vec(), "x")
+        .accepted(&app)
+        .await;
     app.ended(&id).await;
-    let text = app.get(&format!("/api/jobs/{id}")).await.text().await.unwrap();
+    let text = app
+        .get(&format!("/api/jobs/{id}"))
+        .await
+        .text()
+        .await
+        .unwrap();
     let mut expected = SEVEN.to_vec();
     expected.push("error");
     assert_eq!(keys(&text), expected);
@@ -51,8 +80,16 @@ async fn a_failed_job_has_its_error_as_eighth_key() {
 #[tokio::test]
 async fn unknown_and_malformed_ids_are_not_found() {
     let app = TestApp::api_only().await;
-    for id in ["00000000-0000-7000-8000-000000000000", "nonsense", "%27%3B--"] {
-        for path in [format!("/api/jobs/{id}"), format!("/api/jobs/{id}/result"), format!("/api/jobs/{id}/events")] {
+    for id in [
+        "00000000-0000-7000-8000-000000000000",
+        "nonsense",
+        "%27%3B--",
+    ] {
+        for path in [
+            format!("/api/jobs/{id}"),
+            format!("/api/jobs/{id}/result"),
+            format!("/api/jobs/{id}/events"),
+        ] {
             let response = app.get(&path).await;
             assert_eq!(response.status(), StatusCode::NOT_FOUND, "{path}");
             assert_eq!(response.json::<Value>().await.unwrap()["code"], "not_found");
@@ -64,11 +101,19 @@ async fn unknown_and_malformed_ids_are_not_found() {
 #[tokio::test]
 async fn an_unchanged_view_is_not_sent_again() {
     let app = TestApp::api_only().await;
-    let id = Upload::new("report.pdf", fixtures::pdf(), "x").accepted(&app).await;
+    let id = Upload::new("report.pdf", fixtures::pdf(), "x")
+        .accepted(&app)
+        .await;
     let url = format!("{}/api/jobs/{id}", app.base);
     let first = app.http.get(&url).send().await.unwrap();
     let etag = first.headers()["etag"].clone();
-    let second = app.http.get(&url).header("If-None-Match", etag).send().await.unwrap();
+    let second = app
+        .http
+        .get(&url)
+        .header("If-None-Match", etag)
+        .send()
+        .await
+        .unwrap();
     assert_eq!(second.status(), StatusCode::NOT_MODIFIED);
     app.stop().await;
 }
@@ -78,14 +123,26 @@ async fn the_list_is_paged_without_gap_or_repeat() {
     let app = TestApp::api_only().await;
     let mut uploaded = Vec::new();
     for i in 0..7 {
-        uploaded.push(Upload::new(&format!("file-{i}.csv"), fixtures::csv(), "x").accepted(&app).await);
+        uploaded.push(
+            Upload::new(&format!("file-{i}.csv"), fixtures::csv(), "x")
+                .accepted(&app)
+                .await,
+        );
     }
     let (mut listed, mut cursor) = (Vec::new(), String::new());
     loop {
         let page = app.json(&format!("/api/jobs?limit=3{cursor}")).await;
-        listed.extend(page["data"].as_array().unwrap().iter().map(|job| job["job_id"].as_str().unwrap().to_owned()));
+        listed.extend(
+            page["data"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .map(|job| job["job_id"].as_str().unwrap().to_owned()),
+        );
         // A job that arrives while the list is read belongs before it.
-        Upload::new("late.csv", fixtures::csv(), "x").accepted(&app).await;
+        Upload::new("late.csv", fixtures::csv(), "x")
+            .accepted(&app)
+            .await;
         match page["page"]["next_cursor"].as_str() {
             Some(next) => cursor = format!("&cursor={next}"),
             None => break,
@@ -104,7 +161,9 @@ async fn the_list_is_paged_without_gap_or_repeat() {
 #[tokio::test]
 async fn a_result_waits_for_its_job() {
     let app = TestApp::api_only().await;
-    let id = Upload::new("report.pdf", fixtures::pdf(), "x").accepted(&app).await;
+    let id = Upload::new("report.pdf", fixtures::pdf(), "x")
+        .accepted(&app)
+        .await;
     let early = app.get(&format!("/api/jobs/{id}/result")).await;
     assert_eq!(early.status(), StatusCode::CONFLICT);
     assert_eq!(early.json::<Value>().await.unwrap()["code"], "not_finished");

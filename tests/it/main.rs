@@ -3,7 +3,10 @@
 //! Each test has a database, a data directory and a port of its own. Clients are written from the contract alone and
 //! share no type with the server, so that a change of the wire fails here.
 
-#[expect(unreachable_pub, reason = "the binary of the tests has no callers outside")]
+#[expect(
+    unreachable_pub,
+    reason = "the binary of the tests has no callers outside"
+)]
 mod support;
 
 mod cancel;

@@ -12,16 +12,24 @@ use crate::support::{
 
 async fn upload(port: u16, name: &str, bytes: Vec<u8>, prompt: &str) -> String {
     let http = reqwest::Client::new();
-    let response = Upload::new(name, bytes, prompt).send_to(&http, &format!("http://127.0.0.1:{port}")).await;
+    let response = Upload::new(name, bytes, prompt)
+        .send_to(&http, &format!("http://127.0.0.1:{port}"))
+        .await;
     let body: serde_json::Value = response.json().await.unwrap();
-    body["data"]["job_id"].as_str().unwrap_or_else(|| panic!("{body}")).to_owned()
+    body["data"]["job_id"]
+        .as_str()
+        .unwrap_or_else(|| panic!("{body}"))
+        .to_owned()
 }
 
 async fn ended(port: u16, id: &str) -> serde_json::Value {
     let url = format!("http://127.0.0.1:{port}/api/jobs/{id}?wait=30");
     loop {
         let body: serde_json::Value = reqwest::get(&url).await.unwrap().json().await.unwrap();
-        if matches!(body["data"]["status"].as_str(), Some("completed" | "failed" | "cancelled")) {
+        if matches!(
+            body["data"]["status"].as_str(),
+            Some("completed" | "failed" | "cancelled")
+        ) {
             return body["data"].clone();
         }
     }
@@ -40,7 +48,11 @@ fn servers_of(data: &std::path::Path) -> Vec<String> {
 #[tokio::test]
 async fn kill_9_loses_nothing_and_the_next_start_is_quick() {
     let data = TempDir::new().unwrap();
-    std::fs::set_permissions(data.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(
+        data.path(),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
     let port = free_port();
     let server = Process::serve(data.path(), port);
     let done = upload(port, "report.pdf", fixtures::pdf(), fixtures::PDF_QUESTION).await;
@@ -52,31 +64,55 @@ async fn kill_9_loses_nothing_and_the_next_start_is_quick() {
     server.kill();
     let killed = Instant::now();
     while !servers_of(data.path()).is_empty() {
-        assert!(killed.elapsed() < Duration::from_secs(5), "left behind: {:?}", servers_of(data.path()));
+        assert!(
+            killed.elapsed() < Duration::from_secs(5),
+            "left behind: {:?}",
+            servers_of(data.path())
+        );
         tokio::task::yield_now().await;
     }
     let server = Process::serve(data.path(), port);
     let mut socket = Socket::connect(server.address, "/ws").await;
-    assert!(killed.elapsed() < Duration::from_secs(15), "the client of the contract gives up after 15 s");
+    assert!(
+        killed.elapsed() < Duration::from_secs(15),
+        "the client of the contract gives up after 15 s"
+    );
     assert_eq!(ended(port, &done).await["ai_response"], answer);
     for id in &pending {
         let job = ended(port, id).await;
         assert_eq!(job["status"], "completed", "{job}");
     }
-    assert!(matches!(socket.next().await, Received::Frame(_)), "the socket takes part again");
+    assert!(
+        matches!(socket.next().await, Received::Frame(_)),
+        "the socket takes part again"
+    );
     assert_eq!(server.terminate(), Some(0));
-    assert!(servers_of(data.path()).is_empty(), "{:?}", servers_of(data.path()));
+    assert!(
+        servers_of(data.path()).is_empty(),
+        "{:?}",
+        servers_of(data.path())
+    );
 }
 
 #[tokio::test]
 async fn an_occupied_port_is_named() {
     let data = TempDir::new().unwrap();
-    std::fs::set_permissions(data.path(), std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
+    std::fs::set_permissions(
+        data.path(),
+        std::os::unix::fs::PermissionsExt::from_mode(0o755),
+    )
+    .unwrap();
     let taken = std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap();
     let port = taken.local_addr().unwrap().port();
-    let output = crate::support::process::command(data.path()).args(["--port", &port.to_string()]).output().unwrap();
+    let output = crate::support::process::command(data.path())
+        .args(["--port", &port.to_string()])
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(1));
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(text.contains(&format!("cannot listen on 127.0.0.1:{port}")) && text.contains("--port"), "{text}");
+    assert!(
+        text.contains(&format!("cannot listen on 127.0.0.1:{port}")) && text.contains("--port"),
+        "{text}"
+    );
     assert!(servers_of(data.path()).is_empty());
 }

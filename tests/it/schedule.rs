@@ -13,7 +13,10 @@ async fn a_scheduled_job_does_not_run_early() {
     let app = TestApp::start().await;
     let mut socket = Socket::connect(app.address, "/ws").await;
     let due = quire_store::clock::now() + chrono::TimeDelta::milliseconds(2500);
-    let id = Upload::new("table.csv", fixtures::csv(), "How many rows?").text("scheduled_at", &rfc3339(due)).accepted(&app).await;
+    let id = Upload::new("table.csv", fixtures::csv(), "How many rows?")
+        .text("scheduled_at", &rfc3339(due))
+        .accepted(&app)
+        .await;
     assert_eq!(app.job(&id).await["status"], "pending");
     let first = loop {
         let frame = socket.json().await;
@@ -21,7 +24,11 @@ async fn a_scheduled_job_does_not_run_early() {
             break quire_store::clock::now();
         }
     };
-    assert!(first >= due, "a frame came {} ms early", (due - first).num_milliseconds());
+    assert!(
+        first >= due,
+        "a frame came {} ms early",
+        (due - first).num_milliseconds()
+    );
     app.answer(&id).await;
     app.stop().await;
 }
@@ -29,7 +36,10 @@ async fn a_scheduled_job_does_not_run_early() {
 #[tokio::test]
 async fn a_past_time_with_an_offset_runs_now() {
     let app = TestApp::start().await;
-    let id = Upload::new("table.csv", fixtures::csv(), "How many rows?").text("scheduled_at", "2020-01-01T02:00:00+02:00").accepted(&app).await;
+    let id = Upload::new("table.csv", fixtures::csv(), "How many rows?")
+        .text("scheduled_at", "2020-01-01T02:00:00+02:00")
+        .accepted(&app)
+        .await;
     app.answer(&id).await;
     app.stop().await;
 }
@@ -39,7 +49,12 @@ async fn the_higher_priority_goes_first() {
     let app = TestApp::api_only().await;
     let mut ids = Vec::new();
     for (name, priority) in [("low.csv", "-5"), ("normal.csv", "0"), ("high.csv", "9")] {
-        ids.push(Upload::new(name, fixtures::csv(), "How many rows?").text("priority", priority).accepted(&app).await);
+        ids.push(
+            Upload::new(name, fixtures::csv(), "How many rows?")
+                .text("priority", priority)
+                .accepted(&app)
+                .await,
+        );
     }
     let worker = app.second(quire::serve::Role::Worker).await;
     for id in &ids {
@@ -48,11 +63,19 @@ async fn the_higher_priority_goes_first() {
     let mut starts = Vec::new();
     for id in &ids {
         let id = quire_store::JobId(id.parse().unwrap());
-        let job = app.store.job(quire_store::Owner::LOCAL, id).await.unwrap().unwrap();
+        let job = app
+            .store
+            .job(quire_store::Owner::LOCAL, id)
+            .await
+            .unwrap()
+            .unwrap();
         starts.push(job.started_at.unwrap());
     }
     // Two slots: the two most urgent start first.
-    assert!(starts[2] <= starts[0] && starts[1] <= starts[0], "{starts:?}");
+    assert!(
+        starts[2] <= starts[0] && starts[1] <= starts[0],
+        "{starts:?}"
+    );
     worker.stop().await;
     app.stop().await;
 }

@@ -18,7 +18,10 @@ fn assert_stream(frames: &[String], job: &str) -> String {
         match frame["type"].as_str().unwrap() {
             "job_update" => {
                 let now = frame["progress"].as_u64().unwrap();
-                assert_eq!(*raw, format!(r#"{{"type":"job_update","job_id":"{job}","progress":{now}}}"#));
+                assert_eq!(
+                    *raw,
+                    format!(r#"{{"type":"job_update","job_id":"{job}","progress":{now}}}"#)
+                );
                 assert!(now >= progress && now <= 100, "{progress} -> {now}");
                 progress = now;
             }
@@ -26,11 +29,22 @@ fn assert_stream(frames: &[String], job: &str) -> String {
                 text.push_str(frame["chunk"].as_str().unwrap());
                 assert_eq!(frame["partial"], text);
                 let (chunk, partial) = (&frame["chunk"], &frame["partial"]);
-                assert_eq!(*raw, format!(r#"{{"type":"ai_chunk","job_id":"{job}","chunk":{chunk},"partial":{partial}}}"#));
+                assert_eq!(
+                    *raw,
+                    format!(
+                        r#"{{"type":"ai_chunk","job_id":"{job}","chunk":{chunk},"partial":{partial}}}"#
+                    )
+                );
             }
             "job_completed" => {
                 assert_eq!(frame["ai_response"], text);
-                assert_eq!(*raw, format!(r#"{{"type":"job_completed","job_id":"{job}","ai_response":{}}}"#, frame["ai_response"]));
+                assert_eq!(
+                    *raw,
+                    format!(
+                        r#"{{"type":"job_completed","job_id":"{job}","ai_response":{}}}"#,
+                        frame["ai_response"]
+                    )
+                );
             }
             other => panic!("unexpected frame {other}"),
         }
@@ -49,14 +63,25 @@ async fn a_listener_gets_exactly_the_four_frames() {
     ] {
         let id = Upload::new(name, bytes, prompt).accepted(&app).await;
         let frames = socket.until_end(&id).await;
-        assert!(frames.iter().any(|f| f.contains("job_update")), "{frames:?}");
+        assert!(
+            frames.iter().any(|f| f.contains("job_update")),
+            "{frames:?}"
+        );
         let streamed = assert_stream(&frames, &id);
         assert_eq!(streamed, app.answer(&id).await);
     }
-    let broken = Upload::new("broken.pdf", b"%PDF-1.4\nno document".to_vec(), "x").accepted(&app).await;
+    let broken = Upload::new("broken.pdf", b"%PDF-1.4\nno document".to_vec(), "x")
+        .accepted(&app)
+        .await;
     let frames = socket.until_end(&broken).await;
     let last = parse(frames.last().unwrap());
-    assert_eq!(*frames.last().unwrap(), format!(r#"{{"type":"job_failed","job_id":"{broken}","error":{}}}"#, last["error"]));
+    assert_eq!(
+        *frames.last().unwrap(),
+        format!(
+            r#"{{"type":"job_failed","job_id":"{broken}","error":{}}}"#,
+            last["error"]
+        )
+    );
     assert!(last["error"].is_string());
     app.stop().await;
 }
@@ -73,11 +98,18 @@ async fn trap_1_no_frame_overtakes_the_upload_reply() {
         };
         let first = async {
             let frame = socket.json().await;
-            (frame["job_id"].as_str().unwrap().to_owned(), std::time::Instant::now())
+            (
+                frame["job_id"].as_str().unwrap().to_owned(),
+                std::time::Instant::now(),
+            )
         };
         let ((id, replied_at), (framed, framed_at)) = tokio::join!(replied, first);
         assert_eq!(framed, id);
-        assert!(framed_at > replied_at, "a frame came {:?} before the reply", replied_at - framed_at);
+        assert!(
+            framed_at > replied_at,
+            "a frame came {:?} before the reply",
+            replied_at - framed_at
+        );
         socket.until_end(&id).await;
     }
     app.stop().await;
@@ -86,12 +118,20 @@ async fn trap_1_no_frame_overtakes_the_upload_reply() {
 #[tokio::test]
 async fn trap_2_a_late_or_returning_listener_gets_the_state() {
     let app = TestApp::start().await;
-    let id = Upload::new("report.pdf", fixtures::pdf(), fixtures::PDF_QUESTION).accepted(&app).await;
+    let id = Upload::new("report.pdf", fixtures::pdf(), fixtures::PDF_QUESTION)
+        .accepted(&app)
+        .await;
     let answer = app.answer(&id).await;
     let mut late = Socket::connect(app.address, "/ws").await;
     let frames = late.until_end(&id).await;
-    assert_eq!(parse(frames.last().unwrap())["ai_response"], answer.as_str());
-    assert!(late.next_within(Duration::from_millis(300)).await.is_none(), "an end is told once");
+    assert_eq!(
+        parse(frames.last().unwrap())["ai_response"],
+        answer.as_str()
+    );
+    assert!(
+        late.next_within(Duration::from_millis(300)).await.is_none(),
+        "an end is told once"
+    );
     app.stop().await;
 }
 
@@ -102,7 +142,9 @@ async fn every_listener_gets_everything_on_every_path() {
     for path in ["/ws", "/ws/somebody", "/api/chat/ws"] {
         sockets.push(Socket::connect(app.address, path).await);
     }
-    let id = Upload::new("report.pdf", fixtures::pdf(), "Summarise").accepted(&app).await;
+    let id = Upload::new("report.pdf", fixtures::pdf(), "Summarise")
+        .accepted(&app)
+        .await;
     let mut answers = Vec::new();
     for socket in &mut sockets {
         answers.push(assert_stream(&socket.until_end(&id).await, &id));
@@ -117,5 +159,8 @@ async fn a_stopping_server_says_so() {
     let app = TestApp::api_only().await;
     let mut socket = Socket::connect(app.address, "/ws").await;
     let (closed, ()) = tokio::join!(socket.next(), app.stop());
-    assert!(matches!(closed, Received::Closed(Some(code)) if u16::from(code) == 1012), "{closed:?}");
+    assert!(
+        matches!(closed, Received::Closed(Some(code)) if u16::from(code) == 1012),
+        "{closed:?}"
+    );
 }

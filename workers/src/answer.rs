@@ -13,13 +13,22 @@ const ANSWER_RANGE: (u64, u64) = (50, 95);
 
 /// Answers the prompt of `lease` and completes the job.
 pub(crate) async fn run(lease: &Lease, context: &Arc<Context>, stop: &Stop) -> Result<(), Failure> {
-    let document = context.store.document(&lease.job.sha256, EXTRACTOR_VERSION.cast_signed()).await?;
-    let document = document.ok_or_else(|| Failure::internal("the extracted document is no longer stored"))?;
+    let document = context
+        .store
+        .document(&lease.job.sha256, EXTRACTOR_VERSION.cast_signed())
+        .await?;
+    let document =
+        document.ok_or_else(|| Failure::internal("the extracted document is no longer stored"))?;
     let writer = context.store.writer(lease);
     writer.progress(ANSWER_RANGE.0 as u8, Stage::Answer, 0, None);
-    let (engine, cancel, prompt) = (context.engines.current(), stop.engine.clone(), lease.job.prompt.clone());
+    let (engine, cancel, prompt) = (
+        context.engines.current(),
+        stop.engine.clone(),
+        lease.job.prompt.clone(),
+    );
     let answered = tokio::task::spawn_blocking(move || {
-        let document: Document = serde_json::from_value(document).map_err(|e| ModelError::Inference(format!("stored document does not decode: {e}")))?;
+        let document: Document = serde_json::from_value(document)
+            .map_err(|e| ModelError::Inference(format!("stored document does not decode: {e}")))?;
         let material = passages::Material::of(&document);
         let request = AnswerRequest {
             prompt: &prompt,
@@ -30,12 +39,15 @@ pub(crate) async fn run(lease: &Lease, context: &Arc<Context>, stop: &Stop) -> R
         };
         engine.answer(&request, &cancel, &mut EventSink { writer })
     });
-    let answer = answered.await.map_err(|_| Failure::internal("the answering thread stopped unexpectedly"))??;
+    let answer = answered
+        .await
+        .map_err(|_| Failure::internal("the answering thread stopped unexpectedly"))??;
     complete(lease, context, answer).await
 }
 
 async fn complete(lease: &Lease, context: &Context, answer: Answer) -> Result<(), Failure> {
-    let result = serde_json::to_value(&answer).map_err(|e| Failure::internal(format!("answer cannot be encoded: {e}")))?;
+    let result = serde_json::to_value(&answer)
+        .map_err(|e| Failure::internal(format!("answer cannot be encoded: {e}")))?;
     if !context.store.complete(lease, &answer.text, result).await? {
         tracing::info!(job.id = %lease.job.id, "answer of a job that has another owner was dropped");
     }
@@ -51,7 +63,8 @@ impl AnswerSink for EventSink {
     fn progress(&mut self, done: u32, total: u32) {
         let (from, to) = ANSWER_RANGE;
         let percent = from + (to - from) * u64::from(done.min(total)) / u64::from(total.max(1));
-        self.writer.progress(percent as u8, Stage::Answer, done, Some(total));
+        self.writer
+            .progress(percent as u8, Stage::Answer, done, Some(total));
     }
 
     fn chunk(&mut self, text: &str) {

@@ -15,7 +15,9 @@ pub struct Engines {
 impl Engines {
     /// Starts with `default`.
     pub fn new(default: Arc<dyn AnswerEngine>) -> Self {
-        Self { current: RwLock::new(default) }
+        Self {
+            current: RwLock::new(default),
+        }
     }
 
     /// Later jobs use `engine`.

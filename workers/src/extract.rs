@@ -21,20 +21,40 @@ pub(crate) async fn run(lease: &Lease, context: &Arc<Context>, stop: &Stop) -> R
         return finish(lease, context, &document).await;
     }
     let request = request(lease, context)?;
-    let file = context.files.open_file(&lease.job.sha256).await.map_err(missing_input)?;
+    let file = context
+        .files
+        .open_file(&lease.job.sha256)
+        .await
+        .map_err(missing_input)?;
     let (parser, cancel) = (Arc::clone(&context.parser), stop.parser.clone());
     let parsed = tokio::task::spawn_blocking(move || {
         parser.parse(&file, &request, &cancel, &mut |progress| {
-            writer.progress(percent(progress), Stage::Extract, progress.done, progress.total);
+            writer.progress(
+                percent(progress),
+                Stage::Extract,
+                progress.done,
+                progress.total,
+            );
         })
     });
-    let document = parsed.await.map_err(|_| Failure::internal("the extraction thread stopped unexpectedly"))??;
-    let document = serde_json::to_value(&document).map_err(|e| Failure::internal(format!("extracted document cannot be encoded: {e}")))?;
+    let document = parsed
+        .await
+        .map_err(|_| Failure::internal("the extraction thread stopped unexpectedly"))??;
+    let document = serde_json::to_value(&document)
+        .map_err(|e| Failure::internal(format!("extracted document cannot be encoded: {e}")))?;
     finish(lease, context, &document).await
 }
 
-async fn finish(lease: &Lease, context: &Context, document: &serde_json::Value) -> Result<(), Failure> {
-    if !context.store.finish_extract(lease, document, EXTRACTOR_VERSION.cast_signed()).await? {
+async fn finish(
+    lease: &Lease,
+    context: &Context,
+    document: &serde_json::Value,
+) -> Result<(), Failure> {
+    if !context
+        .store
+        .finish_extract(lease, document, EXTRACTOR_VERSION.cast_signed())
+        .await?
+    {
         tracing::info!(job.id = %lease.job.id, "extraction of a job that has another owner was dropped");
     }
     Ok(())
@@ -43,15 +63,28 @@ async fn finish(lease: &Lease, context: &Context, document: &serde_json::Value) 
 fn request(lease: &Lease, context: &Context) -> Result<ParseRequest, Failure> {
     let media = MediaType::from_name(&lease.job.media).ok_or_else(|| Failure::Fail {
         code: "unsupported_type",
-        message: format!("this version of quire does not read files of type {:?}", lease.job.media),
+        message: format!(
+            "this version of quire does not read files of type {:?}",
+            lease.job.media
+        ),
     })?;
-    Ok(ParseRequest { media, password: None, ocr_languages: context.ocr_languages.clone() })
+    Ok(ParseRequest {
+        media,
+        password: None,
+        ocr_languages: context.ocr_languages.clone(),
+    })
 }
 
 fn missing_input(error: FileError) -> Failure {
     match error {
-        FileError::Missing => Failure::Fail { code: "input_missing", message: "the uploaded file is no longer stored".into() },
-        error => Failure::Retry { code: "storage", message: format!("the uploaded file cannot be read: {error}") },
+        FileError::Missing => Failure::Fail {
+            code: "input_missing",
+            message: "the uploaded file is no longer stored".into(),
+        },
+        error => Failure::Retry {
+            code: "storage",
+            message: format!("the uploaded file cannot be read: {error}"),
+        },
     }
 }
 
@@ -69,10 +102,19 @@ mod tests {
 
     #[test]
     fn progress_of_extraction_is_monotone_and_ends_at_its_share() {
-        let known: Vec<u8> = (0..=20).map(|done| percent(ParseProgress { done, total: Some(20) })).collect();
+        let known: Vec<u8> = (0..=20)
+            .map(|done| {
+                percent(ParseProgress {
+                    done,
+                    total: Some(20),
+                })
+            })
+            .collect();
         assert!(known.is_sorted());
         assert_eq!((known[0], known[20]), (EXTRACT_START, EXTRACT_SHARE as u8));
-        let unknown: Vec<u8> = (0..5000).map(|done| percent(ParseProgress { done, total: None })).collect();
+        let unknown: Vec<u8> = (0..5000)
+            .map(|done| percent(ParseProgress { done, total: None }))
+            .collect();
         assert!(unknown.is_sorted());
         assert!(*unknown.last().unwrap() <= EXTRACT_SHARE as u8);
     }

@@ -33,7 +33,10 @@ pub(crate) enum Failure {
 impl Failure {
     /// A fault of quire that a further attempt may not meet.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
-        Self::Retry { code: INTERNAL, message: message.into() }
+        Self::Retry {
+            code: INTERNAL,
+            message: message.into(),
+        }
     }
 }
 
@@ -43,7 +46,11 @@ impl From<ParseError> for Failure {
             return Self::Stopped;
         }
         let (code, message) = (error.code(), error.to_string());
-        if error.is_retryable() { Self::Retry { code, message } } else { Self::Fail { code, message } }
+        if error.is_retryable() {
+            Self::Retry { code, message }
+        } else {
+            Self::Fail { code, message }
+        }
     }
 }
 
@@ -51,7 +58,10 @@ impl From<ModelError> for Failure {
     fn from(error: ModelError) -> Self {
         match error {
             ModelError::Cancelled => Self::Stopped,
-            error => Self::Retry { code: error.code(), message: error.to_string() },
+            error => Self::Retry {
+                code: error.code(),
+                message: error.to_string(),
+            },
         }
     }
 }
@@ -68,9 +78,24 @@ mod tests {
 
     #[test]
     fn a_damaged_file_fails_and_a_missing_parser_retries() {
-        assert!(matches!(Failure::from(ParseError::Damaged("x".into())), Failure::Fail { code: "damaged", .. }));
-        assert!(matches!(Failure::from(ParseError::Unavailable("x".into())), Failure::Retry { .. }));
-        assert!(matches!(Failure::from(ParseError::Cancelled), Failure::Stopped));
-        assert!(matches!(Failure::from(ModelError::Cancelled), Failure::Stopped));
+        assert!(matches!(
+            Failure::from(ParseError::Damaged("x".into())),
+            Failure::Fail {
+                code: "damaged",
+                ..
+            }
+        ));
+        assert!(matches!(
+            Failure::from(ParseError::Unavailable("x".into())),
+            Failure::Retry { .. }
+        ));
+        assert!(matches!(
+            Failure::from(ParseError::Cancelled),
+            Failure::Stopped
+        ));
+        assert!(matches!(
+            Failure::from(ModelError::Cancelled),
+            Failure::Stopped
+        ));
     }
 }

@@ -18,7 +18,7 @@ mod running;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use quire_extract::{ParseError, PoolConfig, ParserPool, SandboxStatus};
+use quire_extract::{ParseError, ParserPool, PoolConfig, SandboxStatus};
 use quire_store::{FileStore, Store, StoreError, WorkerGuard};
 use tokio::task::JoinHandle;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -80,7 +80,12 @@ pub struct Workers {
 
 impl Workers {
     /// Starts the parser pool, registers this process and begins to take jobs.
-    pub async fn start(store: Store, files: FileStore, engines: Arc<Engines>, config: WorkerConfig) -> Result<Self, WorkerError> {
+    pub async fn start(
+        store: Store,
+        files: FileStore,
+        engines: Arc<Engines>,
+        config: WorkerConfig,
+    ) -> Result<Self, WorkerError> {
         let parser = start_parser(&config).await?;
         let worker = store.register_worker(&worker_name()).await?;
         let context = Arc::new(Context {
@@ -98,7 +103,13 @@ impl Workers {
         let maintenance = Maintenance::start(&context);
         let queues = tokio::spawn(queues::run(Arc::clone(&context), config, intake.clone()));
         tracing::info!(worker.name = context.worker, "workers take jobs");
-        Ok(Self { context, intake, queues, maintenance, worker })
+        Ok(Self {
+            context,
+            intake,
+            queues,
+            maintenance,
+            worker,
+        })
     }
 
     /// What runs now.
@@ -117,7 +128,10 @@ impl Workers {
         let ended = match tokio::time::timeout(grace, &mut queues).await {
             Ok(ended) => ended,
             Err(_) => {
-                tracing::info!(jobs.running = self.context.running.len(), "running jobs go back to the queue");
+                tracing::info!(
+                    jobs.running = self.context.running.len(),
+                    "running jobs go back to the queue"
+                );
                 self.context.running.hand_back_all();
                 queues.await
             }

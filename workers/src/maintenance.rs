@@ -27,8 +27,14 @@ impl Maintenance {
     /// Starts the tasks.
     pub(crate) fn start(context: &Arc<Context>) -> Self {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
-        tasks.spawn(stop.clone().run_until_cancelled_owned(reap(Arc::clone(context))));
-        tasks.spawn(stop.clone().run_until_cancelled_owned(keep_house(Arc::clone(context))));
+        tasks.spawn(
+            stop.clone()
+                .run_until_cancelled_owned(reap(Arc::clone(context))),
+        );
+        tasks.spawn(
+            stop.clone()
+                .run_until_cancelled_owned(keep_house(Arc::clone(context))),
+        );
         tasks.close();
         Self { stop, tasks }
     }
@@ -41,7 +47,10 @@ impl Maintenance {
 }
 
 async fn reap(context: Arc<Context>) {
-    every(REAP_INTERVAL, "recover jobs of dead workers", || context.store.reap()).await;
+    every(REAP_INTERVAL, "recover jobs of dead workers", || {
+        context.store.reap()
+    })
+    .await;
 }
 
 async fn keep_house(context: Arc<Context>) {

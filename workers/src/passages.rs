@@ -22,12 +22,24 @@ impl Material {
     /// Collects the passages of `document`.
     pub(crate) fn of(document: &Document) -> Self {
         let is_image = document.image.is_some();
-        let mut passages: Vec<Passage> = document.pages.iter().flat_map(|page| page_passages(page, is_image)).collect();
+        let mut passages: Vec<Passage> = document
+            .pages
+            .iter()
+            .flat_map(|page| page_passages(page, is_image))
+            .collect();
         passages.extend(document.table.iter().flat_map(row_passages));
         Self {
             passages,
             table: document.table.as_ref().map(facts),
-            image: document.image.as_ref().map(|i| format!("{} image, {} x {} pixels, {}", i.format.to_uppercase(), i.width, i.height, i.color)),
+            image: document.image.as_ref().map(|i| {
+                format!(
+                    "{} image, {} x {} pixels, {}",
+                    i.format.to_uppercase(),
+                    i.width,
+                    i.height,
+                    i.color
+                )
+            }),
             left_out: left_out(document),
         }
     }
@@ -46,12 +58,23 @@ fn page_passages(page: &Page, is_image: bool) -> Vec<Passage> {
 }
 
 fn row_passages(table: &Table) -> impl Iterator<Item = Passage> {
-    let names: Vec<&str> = table.columns.iter().map(|column| column.name.as_str()).collect();
-    table.sample.iter().map(move |row| passage_from_row(row.number, &names, &row.cells))
+    let names: Vec<&str> = table
+        .columns
+        .iter()
+        .map(|column| column.name.as_str())
+        .collect();
+    table
+        .sample
+        .iter()
+        .map(move |row| passage_from_row(row.number, &names, &row.cells))
 }
 
 fn facts(table: &Table) -> TableFacts {
-    TableFacts { name: "table".into(), rows: table.rows, columns: table.columns.iter().map(column_facts).collect() }
+    TableFacts {
+        name: "table".into(),
+        rows: table.rows,
+        columns: table.columns.iter().map(column_facts).collect(),
+    }
 }
 
 fn column_facts(column: &Column) -> ColumnFacts {
@@ -72,14 +95,24 @@ fn column_facts(column: &Column) -> ColumnFacts {
 fn left_out(document: &Document) -> Option<String> {
     let mut parts = Vec::new();
     if let Some(table) = document.table.as_ref().filter(|t| t.rows_left_out > 0) {
-        parts.push(format!("rows after row {} were counted and measured but not searched", table.sample.len()));
+        parts.push(format!(
+            "rows after row {} were counted and measured but not searched",
+            table.sample.len()
+        ));
     }
-    let unread: Vec<&Page> = document.pages.iter().filter(|p| p.empty_reason.is_some_and(|r| r != EmptyReason::Blank)).collect();
+    let unread: Vec<&Page> = document
+        .pages
+        .iter()
+        .filter(|p| p.empty_reason.is_some_and(|r| r != EmptyReason::Blank))
+        .collect();
     if let Some(first) = unread.first() {
         let reason = first.empty_reason.map_or("", in_words);
         parts.push(match unread.len() {
             1 => format!("page {} could not be read: {reason}", first.number),
-            n => format!("{n} pages could not be read, the first is page {}: {reason}", first.number),
+            n => format!(
+                "{n} pages could not be read, the first is page {}: {reason}",
+                first.number
+            ),
         });
     }
     (!parts.is_empty()).then(|| parts.join("; "))

@@ -36,7 +36,12 @@ pub(crate) async fn run(context: Arc<Context>, config: WorkerConfig, intake: Can
 
 /// Starts the worker of `queue` again whenever it fails, as each does when the database goes away (finding 15). Not with apalis'
 /// monitor: that restarts without a pause, or waits for its stop signal although its workers are dead.
-async fn keep_running(context: &Arc<Context>, queue: &'static str, slots: usize, intake: &CancellationToken) {
+async fn keep_running(
+    context: &Arc<Context>,
+    queue: &'static str,
+    slots: usize,
+    intake: &CancellationToken,
+) {
     let (first, last) = RESTART_PAUSE;
     let mut pause = first;
     while !intake.is_cancelled() {
@@ -44,14 +49,23 @@ async fn keep_running(context: &Arc<Context>, queue: &'static str, slots: usize,
         let Err(error) = run_worker(Arc::clone(context), queue, slots, intake.clone()).await else {
             continue;
         };
-        pause = if started.elapsed() > last { first } else { last.min(pause * 2) };
+        pause = if started.elapsed() > last {
+            first
+        } else {
+            last.min(pause * 2)
+        };
         tracing::warn!(queue, %error, "queue worker failed and is started again");
         // The token's end needs no handling: the loop looks at it.
         let _ = tokio::time::timeout(pause, intake.cancelled()).await;
     }
 }
 
-async fn run_worker(context: Arc<Context>, queue: &'static str, slots: usize, intake: CancellationToken) -> Result<(), WorkerError> {
+async fn run_worker(
+    context: Arc<Context>,
+    queue: &'static str,
+    slots: usize,
+    intake: CancellationToken,
+) -> Result<(), WorkerError> {
     let backend = PostgresStorage::<Ticket>::new(context.store.pool())
         .with_config(
             Config::default()
@@ -62,11 +76,15 @@ async fn run_worker(context: Arc<Context>, queue: &'static str, slots: usize, in
         )
         .with_pubsub()
         .poll_with_interval(POLL_INTERVAL);
-    let worker = WorkerBuilder::new(format!("{}{queue}/{}", context.apalis_prefix, Ulid::generate()))
-        .backend(backend)
-        .concurrency(slots)
-        .data(context)
-        .build(handle);
+    let worker = WorkerBuilder::new(format!(
+        "{}{queue}/{}",
+        context.apalis_prefix,
+        Ulid::generate()
+    ))
+    .backend(backend)
+    .concurrency(slots)
+    .data(context)
+    .build(handle);
     worker
         .run_until(async move {
             intake.cancelled().await;

@@ -17,7 +17,10 @@ pub(crate) async fn ticket(ticket: Ticket, context: Arc<Context>) -> Result<(), 
         return Ok(());
     };
     let attempt = Arc::clone(&context);
-    let outcome = context.attempts.spawn(async move { attempt_stage(&lease, &attempt).await }).await;
+    let outcome = context
+        .attempts
+        .spawn(async move { attempt_stage(&lease, &attempt).await })
+        .await;
     match outcome {
         Ok(result) => Ok(result?),
         Err(panic) => {
@@ -32,7 +35,8 @@ async fn attempt_stage(lease: &Lease, context: &Arc<Context>) -> Result<(), Stor
     let entered = context.running.enter(lease.job.id);
     let outcome = stage(lease, context, &entered).await;
     let (stage, outcome_name) = (lease.stage.as_str(), outcome_name(&outcome));
-    metrics::histogram!("quire_stage_seconds", "stage" => stage, "outcome" => outcome_name).record(started.elapsed().as_secs_f64());
+    metrics::histogram!("quire_stage_seconds", "stage" => stage, "outcome" => outcome_name)
+        .record(started.elapsed().as_secs_f64());
     tracing::info!(job.id = %lease.job.id, job.stage = stage, job.outcome = outcome_name, duration_ms = started.elapsed().as_millis() as u64, "job stage ended");
     settle(lease, context, &entered, outcome).await
 }
@@ -53,11 +57,21 @@ async fn stage(lease: &Lease, context: &Arc<Context>, entered: &Entered) -> Resu
             task.await
         }
     };
-    ended.unwrap_or_else(|panic| Err(Failure::internal(format!("the job handler stopped unexpectedly: {}", panic_kind(&panic)))))
+    ended.unwrap_or_else(|panic| {
+        Err(Failure::internal(format!(
+            "the job handler stopped unexpectedly: {}",
+            panic_kind(&panic)
+        )))
+    })
 }
 
 /// Writes the end of an unsuccessful attempt; `false` from the store means that somebody else owns the job now.
-async fn settle(lease: &Lease, context: &Context, entered: &Entered, outcome: Result<(), Failure>) -> Result<(), StoreError> {
+async fn settle(
+    lease: &Lease,
+    context: &Context,
+    entered: &Entered,
+    outcome: Result<(), Failure>,
+) -> Result<(), StoreError> {
     let store = &context.store;
     let owned = match outcome {
         Ok(()) => true,
@@ -88,5 +102,9 @@ fn outcome_name(outcome: &Result<(), Failure>) -> &'static str {
 
 /// What kind of end a task had, without the panic's text: that may hold document content.
 fn panic_kind(error: &tokio::task::JoinError) -> &'static str {
-    if error.is_panic() { "panic" } else { "cancelled" }
+    if error.is_panic() {
+        "panic"
+    } else {
+        "cancelled"
+    }
 }

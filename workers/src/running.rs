@@ -56,7 +56,11 @@ impl Running {
         if self.closing.load(Ordering::Acquire) {
             stop.hand_back();
         }
-        Entered { job, stop, stops: Arc::clone(&self.stops) }
+        Entered {
+            job,
+            stop,
+            stops: Arc::clone(&self.stops),
+        }
     }
 
     /// Stops every attempt, also those that enter later, and marks it for the queue.
@@ -105,7 +109,13 @@ mod tests {
         let entered = running.enter(JobId(Uuid::from_u128(1)));
         running.hand_back_all();
         assert!(entered.stop().is_hand_back() && entered.stop().engine.is_cancelled());
-        assert!(running.enter(JobId(Uuid::from_u128(2))).stop().is_hand_back(), "a late one goes back too");
+        assert!(
+            running
+                .enter(JobId(Uuid::from_u128(2)))
+                .stop()
+                .is_hand_back(),
+            "a late one goes back too"
+        );
         drop(entered);
         assert_eq!(running.len(), 0);
     }

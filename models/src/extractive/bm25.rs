@@ -22,6 +22,8 @@ pub(super) struct Lexical {
     pub(super) score: f32,
     /// Share of the query's hard concepts, weighed by rarity, that the sentence and its surroundings hold.
     pub(super) coverage: f32,
+    /// The same share with every concept counted alike.
+    pub(super) share: f32,
 }
 
 /// Scores every sentence.
@@ -101,15 +103,20 @@ fn surroundings(sentences: &[Sentence], at: usize) -> impl Iterator<Item = (usiz
 fn combine(query: &Query, matches: &[f32], relative_length: f32) -> Lexical {
     let norm = K1 * (1.0 - B + B * relative_length);
     let mut out = Lexical::default();
-    let (mut hard, mut covered) = (0.0, 0.0);
+    let (mut all, mut all_idf) = (0.0, 0.0);
     for (concept, found) in query.concepts.iter().zip(matches) {
         out.score += concept.weight * concept.idf * found * (K1 + 1.0) / (found + norm);
         if concept.is_hard() {
-            hard += concept.idf;
-            covered += concept.idf * found.min(1.0);
+            all += 1.0;
+            all_idf += concept.idf;
+            out.share += found.min(1.0);
+            out.coverage += concept.idf * found.min(1.0);
         }
     }
-    out.coverage = if hard > 0.0 { covered / hard } else { 0.0 };
+    if all > 0.0 {
+        out.share /= all;
+        out.coverage /= all_idf;
+    }
     out
 }
 

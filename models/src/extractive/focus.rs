@@ -75,12 +75,17 @@ pub(super) fn focus(corpus: &Corpus<'_>, prompt: &Prompt) -> Focus {
     }
     // `Summarise it for my boss` has words left over too; only `about` makes them a subject.
     let about = ABOUT.split(' ').find_map(|word| prompt.find(word));
-    match about.and_then(|at| prompt.words().get(at + 1..)) {
-        Some(behind) if behind.iter().any(|word| words.contains(&word.as_str())) => {
-            Focus::Unknown(query)
-        }
-        _ => Focus::Whole,
+    let behind = about
+        .and_then(|at| prompt.words().get(at + 1..))
+        .unwrap_or_default();
+    let words: Vec<&str> = words
+        .into_iter()
+        .filter(|word| behind.iter().any(|other| other == word))
+        .collect();
+    if words.is_empty() {
+        return Focus::Whole;
     }
+    Focus::Unknown(Query::of_words(&words.join(" "), &words, corpus))
 }
 
 /// Whether a ranking has anything near a subject whose words the document does not use.

@@ -19,7 +19,7 @@ const MAX_ENTITIES: usize = 50;
 /// A sentence belongs to the list when it reaches this share of the best score ...
 const NEAR_BEST: f32 = 0.6;
 /// ... and holds this share of the subject's words, or is this near in meaning.
-const MIN_COVERAGE: f32 = 0.3;
+const MIN_SHARE: f32 = 0.5;
 const MIN_COSINE: f32 = 0.4;
 
 /// A kind of thing that can be recognised by its look.
@@ -139,6 +139,11 @@ pub(super) fn entities(
             entity.label()
         ));
     }
+    if entity == Entity::Person {
+        reply.note(
+            "names were recognised by their capital letters, so some may be names of other things",
+        );
+    }
     let mut items = Vec::new();
     for at in wanted {
         push_items(corpus, entity, at, &mut items);
@@ -204,8 +209,8 @@ fn start_item(reply: &mut Reply<'_>) {
 pub(super) fn fitting(corpus: &Corpus<'_>, ranking: &Ranking, reply: &mut Reply<'_>) {
     let best = ranking.hits.first().map_or(0.0, |hit| hit.score);
     let fits = |hit: &&Hit| {
-        let near = hit.lexical.coverage >= MIN_COVERAGE
-            || hit.cosine.is_some_and(|cosine| cosine >= MIN_COSINE);
+        let near =
+            hit.lexical.share >= MIN_SHARE || hit.cosine.is_some_and(|cosine| cosine >= MIN_COSINE);
         near && hit.score >= NEAR_BEST * best
     };
     let mut hits: Vec<Hit> = ranking

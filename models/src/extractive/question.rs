@@ -83,6 +83,7 @@ fn is_convincing(query: &Query, hit: &Hit) -> bool {
     }
     let coverage = hit.lexical.coverage;
     match hit.cosine {
+        Some(cosine) if query.is_empty() => cosine >= POSSIBLE_COSINE,
         Some(cosine) if cosine >= POSSIBLE_COSINE => {
             cosine >= SURE_COSINE || coverage >= SOME_COVERAGE
         }

@@ -16,6 +16,8 @@ const EDGE_LINES: usize = 2;
 const MIN_PAGES: usize = 3;
 /// A line must return on at least this share of the pages between its first and last one.
 const MIN_SHARE: f32 = 0.3;
+/// A longer line is text.
+const MAX_BYTES: usize = 150;
 
 /// Byte range of the text of each passage that is left without running heads and feet.
 pub(super) fn without_running_lines(passages: &[Passage]) -> Vec<Range<usize>> {
@@ -30,18 +32,37 @@ pub(super) fn without_running_lines(passages: &[Passage]) -> Vec<Range<usize>> {
             .and_modify(|seen| seen.add(edge.page))
             .or_insert_with(|| Seen::new(edge.page));
     }
-    for edge in edges
-        .iter()
-        .filter(|edge| seen[edge.key.as_str()].is_running())
-    {
-        let range = &mut kept[edge.passage];
-        if edge.at_top {
-            range.start = range.start.max(edge.end).min(range.end);
+    // Only lines outside of any other text are cut, so the first line that stays ends its page's head or foot.
+    let mut closed = None;
+    for edge in &edges {
+        let side = (edge.page, edge.at_top);
+        let running = edge.len() <= MAX_BYTES && seen[edge.key.as_str()].is_running();
+        if running && closed != Some(side) {
+            edge.cut(&mut kept[edge.passage]);
         } else {
-            range.end = range.end.min(edge.start).max(range.start);
+            closed = Some(side);
         }
     }
+    keep_whole_pages(passages, &mut kept);
     kept
+}
+
+/// A page of nothing but lines that return (a form, a certificate) is read as it is.
+fn keep_whole_pages(passages: &[Passage], kept: &mut [Range<usize>]) {
+    let mut first = 0;
+    while let Some(page) = passages.get(first).map(page_of) {
+        let end = first
+            + passages[first..]
+                .iter()
+                .take_while(|passage| page_of(passage) == page)
+                .count();
+        let is_empty =
+            |at: usize| !passages[at].text[kept[at].clone()].contains(char::is_alphanumeric);
+        if (first..end).all(is_empty) {
+            (first..end).for_each(|at| kept[at] = 0..passages[at].text.len());
+        }
+        first = end;
+    }
 }
 
 /// A line near the top or bottom of its page.
@@ -53,6 +74,21 @@ struct Edge {
     start: usize,
     end: usize,
     key: String,
+}
+
+impl Edge {
+    fn len(&self) -> usize {
+        self.end - self.start
+    }
+
+    /// Cuts the line off the part of its passage that is kept.
+    fn cut(&self, kept: &mut Range<usize>) {
+        if self.at_top {
+            kept.start = kept.start.max(self.end).min(kept.end);
+        } else {
+            kept.end = kept.end.min(self.start).max(kept.start);
+        }
+    }
 }
 
 /// The pages on which one line was seen.
@@ -199,6 +235,19 @@ mod tests {
             "{left}"
         );
         assert!(bodies.iter().all(|body| left.contains(body)), "{left}");
+    }
+
+    #[test]
+    fn text_outside_of_a_returning_line_and_pages_of_nothing_else_stay() {
+        let pages: Vec<_> = ["Alpha works", "Beta rests", "Gamma sings"]
+            .iter()
+            .map(|name| {
+                format!("{name} here.\n\nSigned and sealed by the board.\n\nIt is so {name}.")
+            })
+            .collect();
+        assert!(kept(&pages).concat().contains("Signed and sealed"));
+        let forms: Vec<_> = (1..5).map(|n| format!("Certificate number {n}")).collect();
+        assert_eq!(kept(&forms), forms);
     }
 
     #[test]

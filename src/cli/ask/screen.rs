@@ -145,15 +145,17 @@ impl Screen {
         if self.printed.is_some() {
             return;
         }
-        self.line
-            .set_style(style("{spinner} {msg} {wide_bar} {pos} %"));
         self.line.set_length(100);
         self.line.set_position(u64::from(progress));
-        self.line.set_message(if stage == "extract" {
+        let work = if stage == "extract" {
             "reading"
         } else {
             "answering"
-        });
+        };
+        self.line.set_message(work);
+        // Last, so that the bar never shows the bytes of the upload as per cent.
+        self.line
+            .set_style(style("{spinner} {msg} {wide_bar} {pos} %"));
     }
 }
 

@@ -11,7 +11,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use quire_store::JobId;
-use tokio::{sync::Notify, time::Instant};
+use tokio::time::Instant;
 
 use super::legacy::feed::FeedSlot;
 
@@ -31,8 +31,6 @@ pub struct UploadHold {
 struct Inner {
     /// One entry for each job whose reply is on its way or was written within the grace.
     replies: Mutex<HashMap<JobId, Reply>>,
-    /// Rung when a reply was written, so that held frames get their hour.
-    written: Notify,
     /// The renderer that obeys the hold. It lives here because hold and renderer are one per process, and always a pair.
     feed: FeedSlot,
 }
@@ -75,19 +73,15 @@ impl UploadHold {
         }
     }
 
-    /// Until when the job's frames wait; `None` when they may go. `settled` is what [`settled`] gave for the job.
+    /// When to ask again, if the job's frames must wait; `None` when they may go. `settled` is what [`settled`] gave for the job.
+    /// Whoever asks again in time is never late: frames stay back for the whole grace after the reply.
     pub(super) fn gate(&self, job: JobId, settled: Instant, now: Instant) -> Option<Instant> {
-        let until = match self.inner.replies.lock().get(&job) {
+        let open_at = match self.inner.replies.lock().get(&job) {
             Some(Reply::Pending { since, .. }) => *since + LONGEST,
             Some(Reply::Written { open_at }) => *open_at,
             None => settled,
         };
-        (now < until).then_some(until)
-    }
-
-    /// Returns when a reply was written since the last call. For one caller only: the renderer.
-    pub(super) async fn written(&self) {
-        self.inner.written.notified().await;
+        (now < open_at).then(|| open_at.min(now + GRACE))
     }
 
     /// Where the renderer of this process is found.
@@ -108,8 +102,6 @@ impl UploadHold {
                 );
             }
         }
-        drop(replies);
-        self.inner.written.notify_one();
     }
 }
 
@@ -199,13 +191,6 @@ mod tests {
         hold.inner.replies.lock().extend(written);
         let _last = hold.begin(JobId::generate());
         assert_eq!(hold.inner.replies.lock().len(), 1);
-    }
-
-    #[tokio::test]
-    async fn the_renderer_hears_of_a_written_reply_even_when_it_asks_later() {
-        let hold = UploadHold::new();
-        drop(hold.begin(JobId::generate()));
-        hold.written().await;
     }
 
     #[test]

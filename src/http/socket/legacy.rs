@@ -12,8 +12,6 @@ mod render;
 mod seam;
 mod view;
 
-use std::time::Duration;
-
 use quire_store::clock;
 use tokio::{
     sync::broadcast::{Receiver, error::RecvError},
@@ -22,16 +20,10 @@ use tokio::{
 
 use self::{feed::Told, seam::Seam};
 use super::{
-    Session,
-    hold::{GRACE, settled},
+    BACKOFF, ENDED_WITHIN, Session,
+    hold::settled,
     wire::{End, Wire},
 };
-
-/// How long ago a job may have ended and still be told to somebody who connects. The contract's client redials for 15 s.
-const ENDED_WITHIN: Duration = Duration::from_secs(30);
-
-/// Pause after the database did not answer a look.
-const BACKOFF: Duration = Duration::from_secs(1);
 
 /// Serves the connection until it ends.
 pub(super) async fn serve(session: Session, wire: &mut Wire) -> End {
@@ -112,8 +104,7 @@ impl Socket {
                 .settled(job.id, || settled(job.created_at, clock::now(), now));
             if let Some(until) = self.session.hold.gate(job.id, settled, now) {
                 // Held for its uploader; the renderer may not know of it, so it is looked up again.
-                let again = until.min(now + GRACE);
-                self.look_at = Some(self.look_at.map_or(again, |at| at.max(again)));
+                self.look_at = Some(self.look_at.map_or(until, |at| at.max(until)));
                 continue;
             }
             for text in self.seam.catch_up(&snapshot, now) {

@@ -14,6 +14,8 @@ mod tests;
 pub(crate) mod v1;
 mod wire;
 
+use std::time::Duration;
+
 use axum::{
     extract::{
         Path, Query, State, WebSocketUpgrade,
@@ -39,6 +41,19 @@ use crate::{
 /// The subprotocol of clients that know more than the upload contract.
 pub(crate) const V1: &str = "quire.v1";
 
+/// How long ago a job may have ended and still be told to a socket that comes or falls behind. A client of the upload contract
+/// redials for 15 s, a write may hang for 10 s.
+const ENDED_WITHIN: Duration = Duration::from_secs(30);
+
+/// Events read from the table at once.
+pub(super) const PAGE: u32 = 500;
+
+/// Pause before the table is asked again for what it did not hold yet: two flushes.
+pub(super) const RETRY: Duration = Duration::from_millis(100);
+
+/// Pause after the database did not answer.
+pub(super) const BACKOFF: Duration = Duration::from_secs(1);
+
 /// What clients are told about a cancelled job: the upload contract has no frame of its own for it.
 const CANCELLED: &str = "job was cancelled";
 
@@ -63,7 +78,6 @@ pub struct SocketQuery {
         (status = 101, description = "the socket is open"),
         (status = 403, body = ErrorBody, description = "`forbidden`: a web page of an origin that is not allowed"),
     ))]
-#[expect(clippy::unused_async, reason = "handlers are async")]
 pub async fn open(
     State(state): State<AppState>,
     Query(query): Query<SocketQuery>,
@@ -81,7 +95,6 @@ pub async fn open(
         (status = 101, description = "the socket is open"),
         (status = 403, body = ErrorBody, description = "`forbidden`: a web page of an origin that is not allowed"),
     ))]
-#[expect(clippy::unused_async, reason = "handlers are async")]
 pub async fn open_session(
     State(state): State<AppState>,
     Path(_session): Path<String>,
@@ -98,7 +111,6 @@ pub async fn open_session(
         (status = 101, description = "the socket is open"),
         (status = 403, body = ErrorBody, description = "`forbidden`: a web page of an origin that is not allowed"),
     ))]
-#[expect(clippy::unused_async, reason = "handlers are async")]
 pub async fn open_chat(
     State(state): State<AppState>,
     Query(query): Query<SocketQuery>,

@@ -5,12 +5,12 @@
 //! again, so it may be late but misses nothing. Only a job whose history is gone, or that the client never had, is told as a
 //! state (`resync`).
 
-pub(crate) mod follow;
+mod follow;
 pub(crate) mod frame;
 mod message;
 mod positions;
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
 use quire_store::{CancelOutcome, EventRecord, JobId, JobSnapshot, StoreError, clock};
@@ -26,13 +26,10 @@ use self::{
     positions::Positions,
 };
 use super::{
-    Session,
+    ENDED_WITHIN, Session,
     sequence::START,
     wire::{End, Heard, Wire},
 };
-
-/// How long ago a job may have ended and still be told to somebody who wants all jobs.
-const ENDED_WITHIN: Duration = Duration::from_secs(30);
 
 /// Serves the connection until it ends.
 pub(super) async fn serve(session: Session, wire: &mut Wire) -> End {

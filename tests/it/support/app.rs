@@ -43,7 +43,13 @@ pub struct TestOptions {
 
 impl Default for TestOptions {
     fn default() -> Self {
-        Self { role: Role::All, max_upload_bytes: 50 << 20, database_url: None, models_dir: None, workers: 2 }
+        Self {
+            role: Role::All,
+            max_upload_bytes: 50 << 20,
+            database_url: None,
+            models_dir: None,
+            workers: 2,
+        }
     }
 }
 
@@ -55,7 +61,11 @@ impl TestApp {
 
     /// Starts the API alone: jobs stay queued.
     pub async fn api_only() -> Self {
-        Self::with(TestOptions { role: Role::Api, ..TestOptions::default() }).await
+        Self::with(TestOptions {
+            role: Role::Api,
+            ..TestOptions::default()
+        })
+        .await
     }
 
     /// Starts with `options` on a fresh database.
@@ -72,18 +82,41 @@ impl TestApp {
         if std::env::var_os("QUIRE_LOG").is_some() {
             quire::telemetry::init(&config);
         }
-        let url = options.database_url.clone().unwrap_or_else(|| db.url().to_owned());
+        let url = options
+            .database_url
+            .clone()
+            .unwrap_or_else(|| db.url().to_owned());
         let store = connect(&url).await;
         let server = Server::start(config, options.role, store).await.unwrap();
-        let address = server.addresses().first().copied().unwrap_or_else(|| ([127, 0, 0, 1], 0).into());
+        let address = server
+            .addresses()
+            .first()
+            .copied()
+            .unwrap_or_else(|| ([127, 0, 0, 1], 0).into());
         let outside = connect(db.url()).await;
-        Self { base: format!("http://{address}"), address, http: reqwest::Client::new(), store: outside, data, server: Some(server), db }
+        Self {
+            base: format!("http://{address}"),
+            address,
+            http: reqwest::Client::new(),
+            store: outside,
+            data,
+            server: Some(server),
+            db,
+        }
     }
 
     /// Starts a further process' worth of service on the same database and files.
     pub async fn second(&self, role: Role) -> Server {
-        let config = config(&self.data, &TestOptions { role, ..TestOptions::default() });
-        Server::start(config, role, connect(self.db.url()).await).await.unwrap()
+        let config = config(
+            &self.data,
+            &TestOptions {
+                role,
+                ..TestOptions::default()
+            },
+        );
+        Server::start(config, role, connect(self.db.url()).await)
+            .await
+            .unwrap()
     }
 
     /// Ends the service as SIGTERM does.
@@ -101,23 +134,47 @@ impl TestApp {
 }
 
 async fn connect(url: &str) -> Store {
-    Store::connect(&StoreOptions { url: url.to_owned(), max_connections: 10, role: "quire-test" }).await.unwrap()
+    Store::connect(&StoreOptions {
+        url: url.to_owned(),
+        max_connections: 10,
+        role: "quire-test",
+    })
+    .await
+    .unwrap()
 }
 
 fn config(data: &TempDir, options: &TestOptions) -> Config {
-    let mut config = Config::load(None, &Overrides { data_dir: Some(data.path().to_owned()), ..Overrides::default() }).unwrap();
+    let mut config = Config::load(
+        None,
+        &Overrides {
+            data_dir: Some(data.path().to_owned()),
+            ..Overrides::default()
+        },
+    )
+    .unwrap();
     config.port = 0;
     config.max_upload_bytes = options.max_upload_bytes;
     config.workers = options.workers;
     config.shutdown_seconds = 5;
-    config.models_dir = options.models_dir.clone().unwrap_or_else(|| data.path().join("models"));
+    config.models_dir = options
+        .models_dir
+        .clone()
+        .unwrap_or_else(|| data.path().join("models"));
     config
 }
 
 fn walk(dir: &std::path::Path) -> Vec<PathBuf> {
-    let Ok(entries) = std::fs::read_dir(dir) else { return Vec::new() };
+    let Ok(entries) = std::fs::read_dir(dir) else {
+        return Vec::new();
+    };
     entries
         .flatten()
-        .flat_map(|entry| if entry.path().is_dir() { walk(&entry.path()) } else { vec![entry.path()] })
+        .flat_map(|entry| {
+            if entry.path().is_dir() {
+                walk(&entry.path())
+            } else {
+                vec![entry.path()]
+            }
+        })
         .collect()
 }

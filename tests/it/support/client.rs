@@ -25,7 +25,10 @@ impl Upload {
 
     /// Adds the file.
     pub fn file(mut self, name: &str, bytes: impl Into<Vec<u8>>) -> Self {
-        self.form = self.form.part("file", multipart::Part::bytes(bytes.into()).file_name(name.to_owned()));
+        self.form = self.form.part(
+            "file",
+            multipart::Part::bytes(bytes.into()).file_name(name.to_owned()),
+        );
         self
     }
 
@@ -74,12 +77,21 @@ impl Upload {
 impl TestApp {
     /// GET.
     pub async fn get(&self, path: &str) -> Response {
-        self.http.get(format!("{}{path}", self.base)).send().await.unwrap()
+        self.http
+            .get(format!("{}{path}", self.base))
+            .send()
+            .await
+            .unwrap()
     }
 
     /// POST of an empty JSON object.
     pub async fn post(&self, path: &str) -> Response {
-        self.http.post(format!("{}{path}", self.base)).json(&serde_json::json!({})).send().await.unwrap()
+        self.http
+            .post(format!("{}{path}", self.base))
+            .json(&serde_json::json!({}))
+            .send()
+            .await
+            .unwrap()
     }
 
     /// GET, expects 200 and JSON.
@@ -101,12 +113,17 @@ impl TestApp {
         let waiting = async {
             loop {
                 let job = self.json(&format!("/api/jobs/{id}?wait=20")).await["data"].clone();
-                if matches!(job["status"].as_str(), Some("completed" | "failed" | "cancelled")) {
+                if matches!(
+                    job["status"].as_str(),
+                    Some("completed" | "failed" | "cancelled")
+                ) {
                     return job;
                 }
             }
         };
-        tokio::time::timeout(PATIENCE, waiting).await.unwrap_or_else(|_| panic!("job {id} did not end"))
+        tokio::time::timeout(PATIENCE, waiting)
+            .await
+            .unwrap_or_else(|_| panic!("job {id} did not end"))
     }
 
     /// Waits until the job has completed; returns its answer.

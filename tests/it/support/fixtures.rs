@@ -17,7 +17,9 @@ pub const PNG_QUESTION: &str = "When will the lift be out of service?";
 pub const PNG_ANSWER: &str = "17 June 2024";
 
 fn read(path: &str) -> Vec<u8> {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(path);
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("fixtures")
+        .join(path);
     std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
@@ -58,9 +60,18 @@ pub fn form_bomb() -> Vec<u8> {
     const LEVELS: usize = 30;
     let mut bodies = vec![stream("", b"/F Do")];
     for level in 0..LEVELS {
-        let resources = if level + 1 < LEVELS { format!("/XObject << /F {} 0 R >>", FIRST_BODY + 2 + level) } else { String::new() };
-        let content: &[u8] = if level + 1 < LEVELS { b"/F Do /F Do" } else { b"0 0 1 1 re f" };
-        let entries = format!("/Type /XObject /Subtype /Form /BBox [0 0 9 9] /Resources << {resources} >>");
+        let resources = if level + 1 < LEVELS {
+            format!("/XObject << /F {} 0 R >>", FIRST_BODY + 2 + level)
+        } else {
+            String::new()
+        };
+        let content: &[u8] = if level + 1 < LEVELS {
+            b"/F Do /F Do"
+        } else {
+            b"0 0 1 1 re f"
+        };
+        let entries =
+            format!("/Type /XObject /Subtype /Form /BBox [0 0 9 9] /Resources << {resources} >>");
         bodies.push(stream(&entries, content));
     }
     document(&bodies)
@@ -78,9 +89,20 @@ fn stream(entries: &str, content: &[u8]) -> Vec<u8> {
 
 /// A one-page PDF whose content is the first body; `/F` is the second.
 fn document(bodies: &[Vec<u8>]) -> Vec<u8> {
-    let page = format!("<< /Type /Page /Parent 2 0 R /MediaBox [0 0 200 200] /Contents {FIRST_BODY} 0 R /Resources << /XObject << /F {} 0 R >> >> >>", FIRST_BODY + 1);
-    let head = ["<< /Type /Catalog /Pages 2 0 R >>".to_owned(), "<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_owned(), page];
-    let objects: Vec<Vec<u8>> = head.into_iter().map(String::into_bytes).chain(bodies.iter().cloned()).collect();
+    let page = format!(
+        "<< /Type /Page /Parent 2 0 R /MediaBox [0 0 200 200] /Contents {FIRST_BODY} 0 R /Resources << /XObject << /F {} 0 R >> >> >>",
+        FIRST_BODY + 1
+    );
+    let head = [
+        "<< /Type /Catalog /Pages 2 0 R >>".to_owned(),
+        "<< /Type /Pages /Kids [3 0 R] /Count 1 >>".to_owned(),
+        page,
+    ];
+    let objects: Vec<Vec<u8>> = head
+        .into_iter()
+        .map(String::into_bytes)
+        .chain(bodies.iter().cloned())
+        .collect();
     let mut pdf = b"%PDF-1.7\n".to_vec();
     let mut table = format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1);
     for (index, object) in objects.iter().enumerate() {
@@ -91,6 +113,12 @@ fn document(bodies: &[Vec<u8>]) -> Vec<u8> {
     }
     let start = pdf.len();
     pdf.extend_from_slice(table.as_bytes());
-    pdf.extend_from_slice(format!("trailer << /Size {} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n", objects.len() + 1).as_bytes());
+    pdf.extend_from_slice(
+        format!(
+            "trailer << /Size {} /Root 1 0 R >>\nstartxref\n{start}\n%%EOF\n",
+            objects.len() + 1
+        )
+        .as_bytes(),
+    );
     pdf
 }

@@ -37,7 +37,10 @@ impl Process {
                 Err(_) => panic!("quire did not start: {:?}", child.try_wait()),
             }
         }
-        Self { child, address: ([127, 0, 0, 1], port).into() }
+        Self {
+            child,
+            address: ([127, 0, 0, 1], port).into(),
+        }
     }
 
     /// Process id.
@@ -69,22 +72,34 @@ impl Drop for Process {
 /// The program with a clean environment of settings.
 pub fn command(data: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_quire"));
-    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("QUIRE_")) {
+    for (name, _) in
+        std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("QUIRE_"))
+    {
         command.env_remove(name);
     }
-    command.env_remove("DATABASE_URL").arg("--data-dir").arg(data);
+    command
+        .env_remove("DATABASE_URL")
+        .arg("--data-dir")
+        .arg(data);
     command
 }
 
 /// Sends a signal by name.
 pub fn signal(pid: u32, name: &str) {
-    let status = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).status().unwrap();
+    let status = Command::new("kill")
+        .args([&format!("-{name}"), &pid.to_string()])
+        .status()
+        .unwrap();
     assert!(status.success());
 }
 
 /// A port that was free a moment ago.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind(("127.0.0.1", 0)).unwrap().local_addr().unwrap().port()
+    std::net::TcpListener::bind(("127.0.0.1", 0))
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }
 
 /// Lines of a pipe, read to its end so that the child never blocks on it.

@@ -39,7 +39,11 @@ impl FaultProxy {
         let (fault, watch) = watch::channel(Fault::None);
         let accepting = tokio::spawn(accept(listener, socket, watch));
         let (user, database) = user_db;
-        Self { url: format!("postgres://{user}@127.0.0.1:{port}/{database}?sslmode=disable"), fault: Arc::new(fault), accepting }
+        Self {
+            url: format!("postgres://{user}@127.0.0.1:{port}/{database}?sslmode=disable"),
+            fault: Arc::new(fault),
+            accepting,
+        }
     }
 
     /// Changes what happens from now on.
@@ -63,7 +67,9 @@ async fn accept(listener: TcpListener, socket: PathBuf, fault: watch::Receiver<F
         }
         let (socket, fault) = (socket.clone(), fault.clone());
         connections.spawn(async move {
-            let Ok(mut server) = UnixStream::connect(&socket).await else { return };
+            let Ok(mut server) = UnixStream::connect(&socket).await else {
+                return;
+            };
             let (mut from_client, mut to_client) = client.split();
             let (mut from_server, mut to_server) = server.split();
             tokio::select! {
@@ -80,10 +86,18 @@ async fn cut(mut fault: watch::Receiver<Fault>) {
     let _ = fault.wait_for(|fault| *fault == Fault::Cut).await;
 }
 
-async fn pump(from: &mut (impl AsyncReadExt + Unpin), to: &mut (impl AsyncWriteExt + Unpin), mut fault: watch::Receiver<Fault>) {
+async fn pump(
+    from: &mut (impl AsyncReadExt + Unpin),
+    to: &mut (impl AsyncWriteExt + Unpin),
+    mut fault: watch::Receiver<Fault>,
+) {
     let mut buffer = vec![0; 16 << 10];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
-        if fault.wait_for(|fault| *fault != Fault::Stall).await.is_err() {
+        if fault
+            .wait_for(|fault| *fault != Fault::Stall)
+            .await
+            .is_err()
+        {
             return;
         }
         let now = *fault.borrow_and_update();
@@ -102,8 +116,17 @@ fn target(url: &str) -> ((String, String), PathBuf) {
     let (user, rest) = rest.split_once('@').unwrap();
     let (path, query) = rest.split_once('?').unwrap();
     let database = path.split_once('/').unwrap().1;
-    let host = query.split('&').find_map(|pair| pair.strip_prefix("host=")).unwrap();
+    let host = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("host="))
+        .unwrap();
     let dir = host.replace("%2F", "/").replace("%2f", "/");
-    let port = query.split('&').find_map(|pair| pair.strip_prefix("port=")).unwrap_or("5432");
-    ((user.to_owned(), database.to_owned()), PathBuf::from(format!("{dir}/.s.PGSQL.{port}")))
+    let port = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("port="))
+        .unwrap_or("5432");
+    (
+        (user.to_owned(), database.to_owned()),
+        PathBuf::from(format!("{dir}/.s.PGSQL.{port}")),
+    )
 }

@@ -29,14 +29,18 @@ pub enum Received {
 impl Socket {
     /// Connects and negotiates nothing.
     pub async fn connect(address: std::net::SocketAddr, path: &str) -> Self {
-        let (stream, _) = connect_async(format!("ws://{address}{path}")).await.unwrap();
+        let (stream, _) = connect_async(format!("ws://{address}{path}"))
+            .await
+            .unwrap();
         Self { stream }
     }
 
     /// Connects with subprotocol `quire.v1`.
     pub async fn connect_v1(address: std::net::SocketAddr) -> Self {
         let mut request = format!("ws://{address}/ws").into_client_request().unwrap();
-        request.headers_mut().insert("Sec-WebSocket-Protocol", "quire.v1".parse().unwrap());
+        request
+            .headers_mut()
+            .insert("Sec-WebSocket-Protocol", "quire.v1".parse().unwrap());
         let (stream, response) = connect_async(request).await.unwrap();
         assert_eq!(response.headers()["sec-websocket-protocol"], "quire.v1");
         Self { stream }
@@ -44,12 +48,17 @@ impl Socket {
 
     /// Sends a JSON message.
     pub async fn send(&mut self, message: &Value) {
-        self.stream.send(Message::text(message.to_string())).await.unwrap();
+        self.stream
+            .send(Message::text(message.to_string()))
+            .await
+            .unwrap();
     }
 
     /// The next frame or close.
     pub async fn next(&mut self) -> Received {
-        self.next_within(PATIENCE).await.expect("the socket stayed silent")
+        self.next_within(PATIENCE)
+            .await
+            .expect("the socket stayed silent")
     }
 
     /// The next frame or close, if it comes in time.
@@ -58,7 +67,9 @@ impl Socket {
             loop {
                 match self.stream.next().await {
                     Some(Ok(Message::Text(text))) => return Received::Frame(text.to_string()),
-                    Some(Ok(Message::Close(frame))) => return Received::Closed(frame.map(|f| f.code)),
+                    Some(Ok(Message::Close(frame))) => {
+                        return Received::Closed(frame.map(|f| f.code));
+                    }
                     Some(Ok(_)) => {}
                     Some(Err(_)) | None => return Received::Closed(None),
                 }
@@ -79,7 +90,9 @@ impl Socket {
     pub async fn until_end(&mut self, job: &str) -> Vec<String> {
         let mut frames = Vec::new();
         loop {
-            let Received::Frame(text) = self.next().await else { panic!("socket closed after {frames:?}") };
+            let Received::Frame(text) = self.next().await else {
+                panic!("socket closed after {frames:?}")
+            };
             let frame: Value = serde_json::from_str(&text).unwrap();
             if frame["job_id"] != job {
                 continue;

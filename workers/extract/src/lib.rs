@@ -19,7 +19,8 @@ pub mod request;
 pub mod sandbox;
 
 pub use document::{
-    Column, ColumnKind, Document, EXTRACTOR_VERSION, EmptyReason, ImageInfo, Line, Page, Row, Table, TextEngine, Warning,
+    Column, ColumnKind, Document, EXTRACTOR_VERSION, EmptyReason, ImageInfo, Line, Page, Row,
+    Table, TextEngine, Warning,
 };
 pub use error::ParseError;
 pub use media::{MediaType, SNIFF_BYTES, sniff};

@@ -2,6 +2,7 @@
 
 use crate::extractive::prompt::{Prompt, number as small_number};
 use crate::extractive::wordlist::holds;
+use crate::passage::ColumnFacts;
 
 use super::Table;
 use super::columns::{Mention, is_number, mentions, name_words, number_columns};
@@ -28,55 +29,146 @@ pub(super) struct Ask {
     /// Rows to show.
     pub(super) limit: usize,
     /// Whether the prompt wants rows and not only a value: `which country has the highest population`.
-    pub(super) wants_row: bool,
+    wants_row: bool,
+}
+
+/// A column to compute with, and what the words about it make of the operation.
+#[derive(Clone, Copy)]
+struct Target {
+    column: Option<usize>,
+    operation: Operation,
 }
 
 impl Ask {
     pub(super) fn read(table: &Table<'_>, prompt: &Prompt) -> Self {
         let mentions = mentions(table.facts, prompt);
-        let (mut operation, at) = operation(prompt, &mentions);
-        let ranks = matches!(operation, Operation::Largest | Operation::Smallest);
-        let limit = at.filter(|_| ranks).and_then(|at| asked_rows(prompt, at));
-        let mut taken: Vec<usize> = at.into_iter().collect();
-        taken.extend(limit.map(|(_, word)| word));
+        let (named, at) = operation(prompt, &mentions);
+        let limit = at
+            .filter(|_| named.ranks())
+            .and_then(|at| asked_rows(prompt, at));
+        let taken: Vec<usize> = at.into_iter().chain(limit.map(|(_, word)| word)).collect();
         let filters = filters(table, prompt, &mentions, &taken);
-        let group = group(prompt, &mentions).filter(|_| operation != Operation::Lookup && !ranks);
-        let (target, turned) = target(table, prompt, &mentions, operation, group);
-        if turned {
-            operation = if operation == Operation::Largest {
-                Operation::Smallest
-            } else {
-                Operation::Largest
-            };
-        }
+        let group =
+            group(prompt, &mentions).filter(|_| named != Operation::Lookup && !named.ranks());
+        let reading = Reading {
+            columns: &table.facts.columns,
+            mentions: &mentions,
+            group,
+        };
+        let counted = at
+            .filter(|_| limit.is_none())
+            .and_then(|at| reading.counted(&prompt.words()[at]));
+        let target = counted.unwrap_or_else(|| reading.target(table, prompt, named));
         let names_other = mentions
             .iter()
-            .any(|mention| Some(mention.column) != target);
-        let asks_which = holds(WHICH, prompt.first());
-        let wants_row = ranks && (limit.is_some() || asks_which || names_other);
+            .any(|mention| Some(mention.column) != target.column);
+        let wants_row =
+            named.ranks() && (limit.is_some() || names_other || holds(WHICH, prompt.first()));
+        let limit = limit.map_or(1, |(count, _)| count.min(MAX_ROWS));
         Self {
-            operation,
-            target,
+            operation: target.operation,
+            target: target.column,
             mentions,
             filters,
             group,
-            limit: limit.map_or(1, |(count, _)| count.min(MAX_ROWS)),
+            limit,
             wants_row,
         }
     }
 
     /// Whether anything in the prompt belongs to this table, so that a summary of all of it is not what is wanted.
     pub(super) fn is_specific(&self) -> bool {
-        !self.filters.is_empty()
-            || (self.target.is_some()
-                && self.operation != Operation::Lookup
-                && !self.mentions.is_empty())
+        let computes = self.operation != Operation::Lookup
+            && self.target.is_some()
+            && !self.mentions.is_empty();
+        computes || !self.filters.is_empty()
     }
 
     /// Whether the answer rests on rows and not on the profile of the whole table.
     pub(super) fn needs_rows(&self) -> bool {
         let by_profile = self.filters.is_empty() && self.group.is_none() && !self.wants_row;
         !by_profile || matches!(self.operation, Operation::Lookup | Operation::Median)
+    }
+}
+
+/// The columns as the prompt sees them.
+struct Reading<'a> {
+    columns: &'a [ColumnFacts],
+    mentions: &'a [Mention],
+    group: Option<usize>,
+}
+
+impl Reading<'_> {
+    /// `Which continent has the most countries?` counts rows by their continent, as no column of numbers is named.
+    fn counted(&self, word: &str) -> Option<Target> {
+        let is_text = |mention: &Mention| !self.is_ordered(mention.column);
+        let column = self.mentions.first()?.column;
+        let counts = holds("most meisten", word) && self.mentions.iter().all(is_text);
+        counts.then_some(Target {
+            column: Some(column),
+            operation: Operation::TopValues,
+        })
+    }
+
+    /// The column an operation is about: one that is named, one that an adjective speaks of, or the only one there is.
+    fn target(&self, table: &Table<'_>, prompt: &Prompt, operation: Operation) -> Target {
+        let plain = |column: Option<usize>| Target { column, operation };
+        let others = || {
+            self.mentions
+                .iter()
+                .map(|mention| mention.column)
+                .filter(|column| Some(*column) != self.group)
+        };
+        if let Some(column) = others().find(|column| self.fits(*column, operation)) {
+            return plain(Some(column));
+        }
+        if !operation.ranks() && !operation.needs_numbers() && operation != Operation::Range {
+            return plain(others().next());
+        }
+        let hints = prompt
+            .words()
+            .iter()
+            .flat_map(|word| ranked_by(word).split_ascii_whitespace());
+        let mut hinted = hints.filter_map(|hint| {
+            let columns = 0..self.columns.len();
+            let column = columns
+                .into_iter()
+                .find(|at| self.fits(*at, operation) && self.has_hint(*at, hint))?;
+            let operation = if hint.ends_with('-') {
+                operation.reversed()
+            } else {
+                operation
+            };
+            Some(Target {
+                column: Some(column),
+                operation,
+            })
+        });
+        let numbers = number_columns(table.facts);
+        hinted
+            .next()
+            .unwrap_or_else(|| plain((numbers.len() == 1).then(|| numbers[0])))
+    }
+
+    fn fits(&self, column: usize, operation: Operation) -> bool {
+        let ranked = operation.ranks() || operation == Operation::Range;
+        (!operation.needs_numbers() || is_number(&self.columns[column]))
+            && (!ranked || self.is_ordered(column))
+    }
+
+    fn is_ordered(&self, column: usize) -> bool {
+        is_number(&self.columns[column]) || self.columns[column].kind == "date"
+    }
+
+    /// Whether a column is what a hint of [`ranked_by`] speaks of.
+    fn has_hint(&self, column: usize, hint: &str) -> bool {
+        let column = &self.columns[column];
+        match hint.trim_end_matches('-') {
+            "@date" => column.kind == "date",
+            part => name_words(&column.name)
+                .iter()
+                .any(|word| word.starts_with(part)),
+        }
     }
 }
 
@@ -97,73 +189,17 @@ fn asked_rows(prompt: &Prompt, at: usize) -> Option<(usize, usize)> {
 
 /// The column named behind `by` or `per`.
 fn group(prompt: &Prompt, mentions: &[Mention]) -> Option<usize> {
-    const BEFORE: &str = "by per pro je par por each every";
-    const ARTICLES: &str = "the each every jede jeder chaque cada";
+    const BEFORE: &str = "by per pro je par por each every jede jeder chaque cada";
     let words = prompt.words();
     let is_behind = |mention: &&Mention| {
-        let mut at = mention.word;
-        while at > 0 && holds(ARTICLES, &words[at - 1]) {
-            at -= 1;
-        }
-        at > 0 && holds(BEFORE, &words[at - 1])
-            || mention.word > 0 && matches!(words[mention.word - 1].as_str(), "each" | "every")
+        let before = words[..mention.word]
+            .iter()
+            .rev()
+            .find(|word| *word != "the");
+        before.is_some_and(|word| holds(BEFORE, word))
     };
     mentions
         .iter()
         .find(is_behind)
         .map(|mention| mention.column)
-}
-
-/// The column an operation is about, and whether its order is turned round.
-fn target(
-    table: &Table<'_>,
-    prompt: &Prompt,
-    mentions: &[Mention],
-    operation: Operation,
-    group: Option<usize>,
-) -> (Option<usize>, bool) {
-    let columns = &table.facts.columns;
-    let numeric = matches!(
-        operation,
-        Operation::Mean | Operation::Median | Operation::Sum | Operation::StandardDeviation
-    );
-    let ranks = matches!(
-        operation,
-        Operation::Largest | Operation::Smallest | Operation::Range
-    );
-    let fits = |column: &usize| {
-        let ordered = is_number(&columns[*column]) || columns[*column].kind == "date";
-        Some(*column) != group && (!numeric || is_number(&columns[*column])) && (!ranks || ordered)
-    };
-    let named = mentions.iter().map(|mention| mention.column).find(fits);
-    if named.is_some() || !(numeric || ranks) {
-        return (
-            named.or_else(|| {
-                mentions
-                    .iter()
-                    .map(|m| m.column)
-                    .find(|c| Some(*c) != group && !numeric)
-            }),
-            false,
-        );
-    }
-    let hints = prompt
-        .words()
-        .iter()
-        .flat_map(|word| ranked_by(word).split_ascii_whitespace());
-    let hinted = hints
-        .map(|hint| (hint.trim_end_matches('-'), hint.ends_with('-')))
-        .find_map(|(part, turned)| {
-            let has_part = |at: &usize| {
-                fits(at)
-                    && name_words(&columns[*at].name)
-                        .iter()
-                        .any(|word| word.starts_with(part))
-            };
-            (0..columns.len())
-                .find(has_part)
-                .map(|column| (Some(column), turned))
-        });
-    let numbers = number_columns(table.facts);
-    hinted.unwrap_or(((numbers.len() == 1).then(|| numbers[0]), false))
 }

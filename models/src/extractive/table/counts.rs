@@ -1,19 +1,17 @@
-//! Counts: rows, columns, different, frequent and missing values.
+//! Counts of rows and columns.
 
 use crate::extractive::reply::Reply;
-use crate::passage::ColumnFacts;
 
 use super::Table;
 use super::ask::Ask;
-use super::filters::Filter;
+use super::filters::{Filter, value_key};
 use super::lookup::{quote_rows, selected};
 use super::rows::Row;
-use super::wording::{columns, conditions, rows, scope};
+use super::values::top_values;
+use super::wording::{columns, conditions, rows, rows_that_have, scope};
 
-/// Frequent values shown.
-const MAX_FREQUENT: usize = 20;
-/// Values of a column, or rows, shown beside their count.
-const MAX_VALUES: usize = 10;
+/// Rows shown beside their count.
+const MAX_ROWS: usize = 10;
 
 /// Names the columns.
 pub(super) fn column_names(table: &Table<'_>, reply: &mut Reply<'_>) {
@@ -33,7 +31,7 @@ pub(super) fn column_names(table: &Table<'_>, reply: &mut Reply<'_>) {
 /// Counts the rows, or those that fit the conditions of the prompt.
 pub(super) fn row_count(table: &Table<'_>, ask: &Ask, reply: &mut Reply<'_>) {
     if let Some(group) = ask.group {
-        return top_values(table, group, reply);
+        return top_values(table, ask, group, reply);
     }
     let total = table.facts.rows;
     if ask.filters.is_empty() {
@@ -52,14 +50,17 @@ pub(super) fn row_count(table: &Table<'_>, ask: &Ask, reply: &mut Reply<'_>) {
     }
     let condition = conditions(table, &ask.filters);
     if let Some(count) = counted_in_profile(table, &ask.filters) {
-        return reply.say(&format!("{} of {total} have {condition}.", rows(count)));
+        return reply.say(&format!(
+            "{} {condition}.",
+            rows_that_have(count, &total.to_string())
+        ));
     }
     let matching: Vec<&Row<'_>> = selected(table, ask).collect();
-    let (count, searched) = (rows(matching.len() as u64), scope(table));
-    reply.say(&format!("{count} of {searched} have {condition}."));
+    let count = rows_that_have(matching.len() as u64, &scope(table));
+    reply.say(&format!("{count} {condition}."));
     quote_rows(
         table,
-        matching.iter().take(MAX_VALUES).copied(),
+        matching.iter().take(MAX_ROWS).copied(),
         matching.len(),
         reply,
     );
@@ -67,92 +68,13 @@ pub(super) fn row_count(table: &Table<'_>, ask: &Ask, reply: &mut Reply<'_>) {
 
 /// The count of a single value that the profile of the whole table has; only needed when rows were left out.
 fn counted_in_profile(table: &Table<'_>, filters: &[Filter]) -> Option<u64> {
-    let [Filter::Equals { columns, value }] = filters else {
+    let [Filter::Equals { columns, value, .. }] = filters else {
         return None;
     };
     let [column] = columns.as_slice() else {
         return None;
     };
     let top = &table.facts.columns[*column].top;
-    let found = top
-        .iter()
-        .find(|(known, _)| known.to_lowercase() == *value)?;
+    let found = top.iter().find(|(known, _)| value_key(known) == *value)?;
     (!table.is_complete()).then_some(found.1)
-}
-
-/// Counts the different values of a column and names some.
-pub(super) fn distinct(table: &Table<'_>, column: usize, reply: &mut Reply<'_>) {
-    let facts = &table.facts.columns[column];
-    reply.say(&format!(
-        "The column {} has {} different values.",
-        facts.name, facts.distinct
-    ));
-    let mut values: Vec<&str> = Vec::new();
-    for cell in table
-        .rows
-        .iter()
-        .map(|row| row.cell(column))
-        .filter(|cell| !cell.is_empty())
-    {
-        if values.len() > MAX_VALUES {
-            break;
-        }
-        if !values.contains(&cell) {
-            values.push(cell);
-        }
-    }
-    let more = values.len() > MAX_VALUES;
-    values.truncate(MAX_VALUES);
-    if !values.is_empty() {
-        reply.say(&format!(
-            " {}: {}{}.",
-            if more { "Among them" } else { "They are" },
-            values.join(", "),
-            if more { " and others" } else { "" }
-        ));
-    }
-}
-
-/// Names the most frequent values of a column.
-pub(super) fn top_values(table: &Table<'_>, column: usize, reply: &mut Reply<'_>) {
-    let facts = &table.facts.columns[column];
-    if facts.top.is_empty() {
-        return reply.say(&format!(
-            "No frequent values are known for the column {}.",
-            facts.name
-        ));
-    }
-    reply.say(&format!("The most frequent values of {}:", facts.name));
-    for (value, count) in facts.top.iter().take(MAX_FREQUENT) {
-        reply.say(&format!("\n- {value}: {}", rows(*count)));
-    }
-}
-
-/// Counts the empty cells of a column, or of all.
-pub(super) fn missing(table: &Table<'_>, ask: &Ask, reply: &mut Reply<'_>) {
-    let columns: Vec<&ColumnFacts> = match ask.target {
-        Some(column) => vec![&table.facts.columns[column]],
-        None => table
-            .facts
-            .columns
-            .iter()
-            .filter(|column| column.nulls > 0)
-            .collect(),
-    };
-    if columns.is_empty() {
-        return reply.say("No column has empty cells.");
-    }
-    let lines: Vec<String> = columns
-        .iter()
-        .map(|c| format!("The column {} has {}.", c.name, empty_cells(c.nulls)))
-        .collect();
-    reply.say(&lines.join("\n"));
-}
-
-fn empty_cells(count: u64) -> String {
-    match count {
-        0 => "no empty cells".to_owned(),
-        1 => "1 empty cell".to_owned(),
-        _ => format!("{count} empty cells"),
-    }
 }

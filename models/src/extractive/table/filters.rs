@@ -9,7 +9,7 @@ use crate::extractive::wordlist::holds;
 
 use super::Table;
 use super::columns::{Mention, is_number};
-use super::comparisons::comparisons;
+use super::comparisons::{Comparison, comparisons};
 use super::number;
 use super::rows::Row;
 
@@ -19,55 +19,51 @@ const MAX_VALUE_WORDS: usize = 6;
 /// A condition on a row.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Filter {
-    /// One of the columns holds the folded value.
-    Equals { columns: Vec<usize>, value: String },
+    /// One of the columns holds the value, compared folded; `shown` is how the table writes it.
+    Equals {
+        columns: Vec<usize>,
+        value: String,
+        shown: String,
+    },
     /// A date or text column starts with the value, as `2024` does `2024-05-01`.
     StartsWith { column: usize, value: String },
-    /// The number in the column is above, or below, the limit.
-    Above {
-        column: usize,
-        limit: f64,
-        or_equal: bool,
-    },
-    Below {
-        column: usize,
-        limit: f64,
-        or_equal: bool,
-    },
+    /// The cell is empty.
+    Empty { column: usize },
+    /// The cell lies on one side of a limit.
+    Compared(Comparison),
+    /// The row has this number.
+    Number(u64),
 }
 
 impl Filter {
     pub(super) fn holds(&self, row: &Row<'_>) -> bool {
         match self {
-            Self::Equals { columns, value } => columns
+            Self::Equals { columns, value, .. } => columns
                 .iter()
-                .any(|column| value_key(row.cell(*column)) == *value),
+                .any(|column| is_same(row.cell(*column), value)),
             Self::StartsWith { column, value } => row.cell(*column).starts_with(value.as_str()),
-            Self::Above {
-                column,
-                limit,
-                or_equal,
-            } => row
-                .number(*column)
-                .is_some_and(|n| if *or_equal { n >= *limit } else { n > *limit }),
-            Self::Below {
-                column,
-                limit,
-                or_equal,
-            } => row
-                .number(*column)
-                .is_some_and(|n| if *or_equal { n <= *limit } else { n < *limit }),
+            Self::Empty { column } => row.cell(*column).is_empty(),
+            Self::Compared(comparison) => comparison.holds(row),
+            Self::Number(number) => row.number == *number,
         }
     }
 
+    /// The columns the condition looks at.
     pub(super) fn columns(&self) -> &[usize] {
         match self {
             Self::Equals { columns, .. } => columns,
-            Self::StartsWith { column, .. }
-            | Self::Above { column, .. }
-            | Self::Below { column, .. } => std::slice::from_ref(column),
+            Self::StartsWith { column, .. } | Self::Empty { column } => {
+                std::slice::from_ref(column)
+            }
+            Self::Compared(comparison) => std::slice::from_ref(&comparison.column),
+            Self::Number(_) => &[],
         }
     }
+}
+
+/// Equal as words, or as numbers that are written differently.
+fn is_same(cell: &str, value: &str) -> bool {
+    value_key(cell) == value || number::parse(cell).is_some_and(|n| number::parse(value) == Some(n))
 }
 
 /// Reads the conditions out of a prompt. `taken` are words that already mean something else.
@@ -78,15 +74,48 @@ pub(super) fn filters(
     taken: &[usize],
 ) -> Vec<Filter> {
     let mut used: Vec<usize> = taken.to_vec();
-    let mut out = comparisons(table, prompt, mentions, &mut used);
+    let mut out: Vec<Filter> = row_number(prompt, &mut used).into_iter().collect();
+    let compared = comparisons(table, prompt, mentions, &mut used);
+    out.extend(compared.into_iter().map(Filter::Compared));
+    out.extend(without(prompt, mentions));
     out.extend(named_numbers(table, prompt, mentions, &mut used));
     out.extend(values(table, prompt, mentions, &mut used));
     out.extend(years(table, prompt, &used));
     out
 }
 
+/// `row 3`.
+fn row_number(prompt: &Prompt, used: &mut Vec<usize>) -> Option<Filter> {
+    const ROWS: &str = "row line record entry zeile ligne fila";
+    let words = prompt.words();
+    let at = words.iter().position(|word| holds(ROWS, word))?;
+    let number = words.get(at + 1)?.parse().ok()?;
+    used.extend([at, at + 1]);
+    Some(Filter::Number(number))
+}
+
+/// `countries without a capital`, `no capital`.
+fn without(prompt: &Prompt, mentions: &[Mention]) -> Option<Filter> {
+    const WITHOUT: &str = "without no ohne kein keine sans sin";
+    const ARTICLES: &str = "a an any the";
+    let words = prompt.words();
+    let is_missing = |mention: &&Mention| {
+        let before = words[..mention.word]
+            .iter()
+            .rev()
+            .find(|word| !holds(ARTICLES, word));
+        before.is_some_and(|word| holds(WITHOUT, word))
+    };
+    mentions
+        .iter()
+        .find(is_missing)
+        .map(|mention| Filter::Empty {
+            column: mention.column,
+        })
+}
+
 /// The words of a value between single spaces, folded: how prompt and cell are compared.
-fn value_key(cell: &str) -> String {
+pub(super) fn value_key(cell: &str) -> String {
     Prompt::new(cell).words().join(" ")
 }
 
@@ -108,13 +137,14 @@ fn values(
             }
             let phrase = words[range.clone()].join(" ");
             let header = size == 1 && mentions.iter().any(|mention| mention.covers(start));
-            if let Some(columns) = known
+            if let Some(value) = known
                 .get(&phrase)
                 .filter(|_| !header && !is_common(&phrase))
             {
                 used.extend(range);
                 out.push(Filter::Equals {
-                    columns: columns.clone(),
+                    columns: value.columns.clone(),
+                    shown: value.shown.to_owned(),
                     value: phrase,
                 });
             }
@@ -123,21 +153,32 @@ fn values(
     out
 }
 
-/// Folded values of the text columns with the columns that hold them.
-fn known_values(table: &Table<'_>) -> HashMap<String, Vec<usize>> {
-    let text: Vec<usize> = (0..table.facts.columns.len())
+/// A value of the table.
+struct Value<'a> {
+    /// As the table writes it where it stands first.
+    shown: &'a str,
+    columns: Vec<usize>,
+}
+
+/// Values of the text columns by their folded words.
+fn known_values<'a>(table: &Table<'a>) -> HashMap<String, Value<'a>> {
+    let columns = 0..table.facts.columns.len();
+    let text: Vec<usize> = columns
         .filter(|at| !is_number(&table.facts.columns[*at]))
         .collect();
-    let mut known: HashMap<String, Vec<usize>> = HashMap::new();
+    let mut known: HashMap<String, Value<'_>> = HashMap::new();
     for row in table.rows.iter() {
         for &column in &text {
-            let cell = row.cell(column);
-            if cell.is_empty() || cell.split_whitespace().count() > MAX_VALUE_WORDS {
+            let shown = row.cell(column);
+            if shown.is_empty() || shown.split_whitespace().count() > MAX_VALUE_WORDS {
                 continue;
             }
-            let columns = known.entry(value_key(cell)).or_default();
-            if !columns.contains(&column) {
-                columns.push(column);
+            let value = known.entry(value_key(shown)).or_insert_with(|| Value {
+                shown,
+                columns: Vec::new(),
+            });
+            if !value.columns.contains(&column) {
+                value.columns.push(column);
             }
         }
     }
@@ -179,9 +220,11 @@ fn named_numbers(
         if let Some(value) = value {
             used.push(at);
             let column = mention.column;
+            let shown = number::write(value);
             out.push(Filter::Equals {
                 columns: vec![column],
-                value: value_key(&number::write(value)),
+                value: value_key(&shown),
+                shown,
             });
         }
     }

@@ -77,6 +77,7 @@ fn cells(table: &Table<'_>, row: &Row<'_>, found_by: &[usize], wanted: &[usize])
         .filter(|column| !row.cell(*column).is_empty())
         .collect();
     columns.extend(wanted);
+    columns.sort_unstable();
     columns.dedup();
     columns.iter().map(pair).collect::<Vec<_>>().join("; ")
 }

@@ -18,6 +18,7 @@ mod rows;
 mod statistics;
 #[cfg(test)]
 mod tests;
+mod values;
 mod wording;
 
 use crate::passage::{Passage, TableFacts};
@@ -56,7 +57,8 @@ pub(super) fn answer(
         rows: Rows::read(facts, passages),
     };
     let ask = Ask::read(&table, prompt);
-    if matches!(intent, Intent::Summary(_)) && !ask.is_specific() {
+    let general = matches!(intent, Intent::Summary(_) | Intent::Keywords { .. });
+    if general && !ask.is_specific() {
         describe::describe(&table, reply);
         return true;
     }
@@ -77,9 +79,9 @@ fn compute(table: &Table<'_>, ask: &Ask, reply: &mut Reply<'_>) -> bool {
     match (ask.operation, column) {
         (Operation::ColumnCount | Operation::ColumnNames, _) => counts::column_names(table, reply),
         (Operation::RowCount, _) => counts::row_count(table, ask, reply),
-        (Operation::Missing, _) => counts::missing(table, ask, reply),
-        (Operation::Distinct, Some(column)) => counts::distinct(table, column, reply),
-        (Operation::TopValues, Some(column)) => counts::top_values(table, column, reply),
+        (Operation::Missing, _) => values::missing(table, ask, reply),
+        (Operation::Distinct, Some(column)) => values::distinct(table, ask, column, reply),
+        (Operation::TopValues, Some(column)) => values::top_values(table, ask, column, reply),
         (Operation::Distinct | Operation::TopValues, None) => return false,
         (Operation::Range, _) => return statistics::range(table, ask, reply),
         (Operation::Largest | Operation::Smallest, _) => {

@@ -26,6 +26,30 @@ pub(super) enum Operation {
     Lookup,
 }
 
+impl Operation {
+    /// Whether it asks for an end of an order.
+    pub(super) fn ranks(self) -> bool {
+        matches!(self, Self::Largest | Self::Smallest)
+    }
+
+    /// Whether it can only be computed of numbers.
+    pub(super) fn needs_numbers(self) -> bool {
+        matches!(
+            self,
+            Self::Mean | Self::Median | Self::Sum | Self::StandardDeviation
+        )
+    }
+
+    /// The other end of the order.
+    pub(super) fn reversed(self) -> Self {
+        match self {
+            Self::Largest => Self::Smallest,
+            Self::Smallest => Self::Largest,
+            other => other,
+        }
+    }
+}
+
 /// The words of each operation; the first that matches wins, so the special ones come before the general ones.
 const WORDS: [(Operation, &str); 13] = [
     (
@@ -107,11 +131,13 @@ pub(super) fn operation(prompt: &Prompt, mentions: &[Mention]) -> (Operation, Op
 }
 
 /// What an adjective says about the column it ranks by: parts of column names. Behind some of them the order is turned
-/// round, which a minus says: the oldest person has the largest age and the smallest date of birth.
+/// round, which a minus says (`@date` is any column of dates): the oldest person has the largest age and the smallest date of birth.
 pub(super) fn ranked_by(adjective: &str) -> &'static str {
     match adjective {
-        "oldest" | "youngest" => "age birth- born- built- founded- year- date-",
-        "latest" | "newest" | "last" | "recent" | "earliest" | "first" => "date year time created",
+        "oldest" | "youngest" => "age birth- born- built- founded- year- date- @date-",
+        "latest" | "newest" | "last" | "recent" | "earliest" | "first" => {
+            "date year time created @date"
+        }
         "longest" | "shortest" => "length duration height distance minutes",
         "tallest" | "highest" | "lowest" => "height elevation",
         "heaviest" | "lightest" => "weight mass",

@@ -3,7 +3,7 @@
 //! A row passage is written as `column: value; column: value`. Values may hold the same signs, so a cell ends only
 //! where the name of the next column follows.
 
-use crate::passage::{Locator, Passage, PassageKind, TableFacts};
+use crate::passage::{Locator, Passage, TableFacts};
 
 use super::number;
 
@@ -20,6 +20,8 @@ pub(super) struct Rows<'a> {
 pub(super) struct Row<'a> {
     /// Index of its passage.
     pub(super) passage: usize,
+    /// Its number in the table, from 1.
+    pub(super) number: u64,
     cells: Vec<&'a str>,
 }
 
@@ -30,18 +32,15 @@ impl<'a> Rows<'a> {
             .iter()
             .map(|column| format!("{}: ", column.name))
             .collect();
-        let is_row = |passage: &Passage| {
-            passage.kind == PassageKind::TableRow && matches!(passage.locator, Locator::Row { .. })
-        };
-        let rows = passages
-            .iter()
-            .enumerate()
-            .filter(|(_, passage)| is_row(passage))
-            .map(|(index, passage)| Row {
+        let row = |(index, passage): (usize, &'a Passage)| match passage.locator {
+            Locator::Row { row } => Some(Row {
                 passage: index,
+                number: row,
                 cells: cells(&passage.text, &prefixes),
-            })
-            .collect();
+            }),
+            Locator::Page { .. } | Locator::Image { .. } => None,
+        };
+        let rows = passages.iter().enumerate().filter_map(row).collect();
         Self { passages, rows }
     }
 

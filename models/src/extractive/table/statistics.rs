@@ -62,11 +62,23 @@ pub(super) fn range(table: &Table<'_>, ask: &Ask, reply: &mut Reply<'_>) -> bool
         return which_column(table, reply);
     };
     let facts = &table.facts.columns[column];
-    let (Some(min), Some(max)) = (&facts.min, &facts.max) else {
-        return false;
+    let mut numbers: Vec<f64> = selected(table, ask)
+        .filter_map(|row| row.number(column))
+        .collect();
+    let ends = match (&facts.min, &facts.max) {
+        (Some(min), Some(max)) if ask.filters.is_empty() => Some((min.clone(), max.clone())),
+        _ => over(Operation::Smallest, &mut numbers)
+            .zip(over(Operation::Largest, &mut numbers))
+            .map(|(min, max)| (number::write(min), number::write(max))),
+    };
+    let Some((min, max)) = ends else { return false };
+    let limits = if ask.filters.is_empty() {
+        String::new()
+    } else {
+        place(table, &ask.filters) + &left_out(table)
     };
     reply.say(&format!(
-        "The values of {} range from {min} to {max}.",
+        "The values of {}{limits} range from {min} to {max}.",
         facts.name
     ));
     true

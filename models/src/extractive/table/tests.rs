@@ -115,7 +115,7 @@ fn counts() {
     assert!(
         ask("How many countries are in Europe?")
             .text
-            .starts_with("2 rows of 6 have continent = europe.")
+            .starts_with("2 rows of 6 have continent = Europe.")
     );
     assert!(
         ask("How many countries have a population over 60 million?")
@@ -125,7 +125,9 @@ fn counts() {
     assert!(
         ask("How many different continents are there?")
             .text
-            .starts_with("The column continent has 4 different values.")
+            .starts_with(
+                "The column continent has 4 different values: Europe, Asia, Africa, South America."
+            )
     );
     assert!(
         ask("Which values are missing?")
@@ -151,7 +153,7 @@ fn statistics() {
         ),
         (
             "What is the average population of countries in Asia?",
-            "The average of population where continent = asia is 762500000, over 2 values.",
+            "The average of population where continent = Asia is 762500000, over 2 values.",
         ),
         (
             "What is the range of the population?",
@@ -241,7 +243,7 @@ fn what_rows_were_left_out_is_said() {
     // The profile counts frequent values over the whole table.
     assert_eq!(
         ask_of("How many countries are in Europe?", &large).text,
-        "2 rows of 1000 have continent = europe."
+        "2 rows of 1000 have continent = Europe."
     );
 }
 
@@ -277,5 +279,60 @@ fn a_column_that_is_not_named_is_asked_for() {
         answer.text.contains("population, founded"),
         "{}",
         answer.text
+    );
+}
+
+#[test]
+fn conditions() {
+    for (prompt, markers) in [
+        ("Show me row 3", vec!["[row 3]"]),
+        ("Which countries have no population?", vec!["[row 6]"]),
+        (
+            "How many countries were founded after 1900?",
+            vec!["[row 4]", "[row 5]"],
+        ),
+        (
+            "Which countries were founded before 1815?",
+            vec!["[row 1]", "[row 2]", "[row 3]"],
+        ),
+        ("Which country was founded in 1947?", vec!["[row 5]"]),
+        (
+            "Which countries are in Asia and have more than 200 million people?",
+            vec!["[row 5]"],
+        ),
+        ("population under 10 million", vec!["[row 3]"]),
+        ("the 2 smallest countries", vec!["[row 3]", "[row 4]"]),
+        ("newest country", vec!["[row 4]"]),
+        ("oldest country in Europe", vec!["[row 1]"]),
+    ] {
+        let found: Vec<String> = ask(prompt)
+            .citations
+            .into_iter()
+            .map(|citation| citation.marker)
+            .collect();
+        assert_eq!(found, markers, "{prompt}");
+    }
+}
+
+#[test]
+fn values_under_a_condition_are_counted_in_the_rows() {
+    assert_eq!(
+        ask("How many countries per continent?").text,
+        "The most frequent values of continent:\n- Europe: 2 rows\n- Asia: 2 rows\n- Africa: 1 row"
+    );
+    let recent = ask("How many countries per continent were founded after 1900?").text;
+    assert_eq!(
+        recent,
+        "The most frequent values of continent where founded > 1900:\n- Africa: 1 row\n- Asia: 1 row"
+    );
+    assert!(
+        ask("Which continent has the most countries?")
+            .text
+            .contains("- Europe: 2 rows")
+    );
+    let range = ask("What is the range of the population in Asia?").text;
+    assert_eq!(
+        range,
+        "The values of population where continent = Asia range from 125000000 to 1400000000."
     );
 }

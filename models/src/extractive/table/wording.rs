@@ -1,6 +1,7 @@
 //! The phrases that answers about tables are put together from.
 
 use super::Table;
+use super::comparisons::{Comparison, Limit};
 use super::filters::Filter;
 use super::number;
 
@@ -37,34 +38,41 @@ pub(super) fn conditions(table: &Table<'_>, filters: &[Filter]) -> String {
     let all: Vec<String> = filters
         .iter()
         .map(|filter| match filter {
-            Filter::Equals { columns, value } => format!(
-                "{} = {value}",
-                columns.iter().map(name).collect::<Vec<_>>().join(" or ")
-            ),
+            Filter::Equals { columns, shown, .. } => {
+                format!(
+                    "{} = {shown}",
+                    columns.iter().map(name).collect::<Vec<_>>().join(" or ")
+                )
+            }
             Filter::StartsWith { column, value } => format!("{} in {value}", name(column)),
-            Filter::Above {
-                column,
-                limit,
-                or_equal,
-            } => format!(
-                "{} {} {}",
-                name(column),
-                if *or_equal { "≥" } else { ">" },
-                number::write(*limit)
-            ),
-            Filter::Below {
-                column,
-                limit,
-                or_equal,
-            } => format!(
-                "{} {} {}",
-                name(column),
-                if *or_equal { "≤" } else { "<" },
-                number::write(*limit)
-            ),
+            Filter::Empty { column } => format!("no {}", name(column)),
+            Filter::Compared(comparison) => {
+                format!("{} {}", name(&comparison.column), side(comparison))
+            }
+            Filter::Number(number) => format!("the number {number}"),
         })
         .collect();
     all.join(" and ")
+}
+
+/// `> 100`, `≤ 1947`.
+fn side(comparison: &Comparison) -> String {
+    let sign = match (comparison.above, comparison.or_equal) {
+        (true, true) => '≥',
+        (true, false) => '>',
+        (false, true) => '≤',
+        (false, false) => '<',
+    };
+    match comparison.limit {
+        Limit::Number(limit) => format!("{sign} {}", number::write(limit)),
+        Limit::Year(year) => format!("{sign} {year}"),
+    }
+}
+
+/// `1 row of 6 has`, `2 rows of 6 have`.
+pub(super) fn rows_that_have(count: u64, of: &str) -> String {
+    let verb = if count == 1 { "has" } else { "have" };
+    format!("{} of {of} {verb}", rows(count))
 }
 
 /// The rows an answer rests on.

@@ -3,7 +3,7 @@
 //! A hundred sockets then cost one serialisation and a hundred writes. The task starts with the first socket and ends with the
 //! last one; the ring of frames is bounded, and a socket that falls out of it looks at the table.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use parking_lot::Mutex;
 use quire_store::{EventHub, EventRecord, StoreError, clock};
@@ -13,22 +13,13 @@ use tokio::{
 };
 
 use super::{frame::Frame, render::Renderer};
-use crate::http::socket::hold::UploadHold;
+use crate::http::socket::{BACKOFF, PAGE, RETRY, hold::UploadHold};
 
 /// Frames that a socket may be behind. With frames every 50 ms from four running jobs that is 3 s; at 8 KB each, 2 MB.
 const RING: usize = 256;
 
 /// Broadcast events taken in before frames are rendered, so that a burst is merged and the sockets still move.
 const BURST: usize = 256;
-
-/// Pause before the table is asked again for what it did not hold yet: two flushes.
-const RETRY: Duration = Duration::from_millis(100);
-
-/// Pause after the database did not answer.
-const BACKOFF: Duration = Duration::from_secs(1);
-
-/// Events read from the table at once.
-const PAGE: u32 = 500;
 
 /// What travels from the renderer to the sockets.
 #[derive(Clone, Debug)]
@@ -90,7 +81,6 @@ impl Feed {
                         return;
                     }
                 }
-                () = self.hold.written() => {}
                 () = sleep_until(wake.unwrap_or_else(Instant::now)), if wake.is_some() => {}
                 // Nobody listens any more.
                 () = self.frames.closed() => return,

@@ -9,21 +9,12 @@ use std::{
 use quire_store::{EventRecord, JobId};
 use tokio::{sync::broadcast::error::RecvError, time::Instant};
 
-use super::{ENDED_WITHIN, Socket, Trouble, frame::Frame};
+use super::{Socket, Trouble, frame::Frame};
 use crate::http::socket::{
-    Session,
+    BACKOFF, ENDED_WITHIN, PAGE, RETRY, Session,
     sequence::{START, Sequencer},
     wire::{End, Wire},
 };
-
-/// Events read from the table at once.
-pub(crate) const PAGE: u32 = 500;
-
-/// Pause before the table is asked again for what it did not hold yet: two flushes.
-pub(crate) const RETRY: Duration = Duration::from_millis(100);
-
-/// Pause after the database did not answer.
-pub(crate) const BACKOFF: Duration = Duration::from_secs(1);
 
 /// How long an ended job is remembered, so that nothing of it is told twice.
 const REMEMBERED: Duration = Duration::from_mins(1);

@@ -5,6 +5,7 @@
 //! order) and `about.toml` (origin, licence, what it exercises). The files are committed; this program is how they came to be and how
 //! a new one is added. It is no part of the product.
 
+mod layout;
 mod pdf_writer;
 mod raster;
 mod texts;
@@ -16,7 +17,8 @@ use std::{env, fs, io};
 use image::ImageEncoder;
 use image::codecs::png::PngEncoder;
 
-use pdf_writer::{A4, Content, PdfWriter, wrap};
+use layout::wrap;
+use pdf_writer::{A4, Content, PdfWriter};
 
 /// Distance of text from the edge of a page, in points.
 const MARGIN: f32 = 64.0;
@@ -181,9 +183,9 @@ fn scanned_notice() -> Case {
     /// What office scanners produce.
     const DPI: f32 = 200.0;
     let grey = raster::first_page(notice_page(), DPI);
-    let input = PdfWriter::new()
-        .picture_page(&raster::black_and_white(&grey))
-        .finish();
+    let mut writer = PdfWriter::new();
+    raster::add_picture_page(&mut writer, &raster::black_and_white(&grey));
+    let input = writer.finish();
     let exercises = "a page without a text layer: needs character recognition";
     Case {
         folder: "pdf/scanned-notice",

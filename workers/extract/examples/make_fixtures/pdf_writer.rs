@@ -2,50 +2,12 @@
 //!
 //! It writes uncompressed objects, one after the other, with a correct cross-reference table: a person can read the result, and the
 //! same calls always give the same bytes. Text is Helvetica (one of the fonts every reader has), WinAnsi-encoded. It knows nothing
-//! of layout: the caller says where each line goes, with [`text_width`] and [`wrap`] to help.
+//! of layout: the caller says where each line goes.
 
 use std::fmt::Write as _;
 
-/// Width of Helvetica's characters from space to tilde, in thousandths of the font size (Adobe's published font metrics).
-const HELVETICA_WIDTHS: [u16; 95] = [
-    278, 278, 355, 556, 556, 889, 667, 191, 333, 333, 389, 584, 278, 333, 278, 278, 556, 556, 556,
-    556, 556, 556, 556, 556, 556, 556, 278, 278, 584, 584, 584, 556, 1015, 667, 667, 722, 722, 667,
-    611, 778, 722, 278, 500, 667, 556, 833, 722, 778, 667, 778, 722, 667, 611, 722, 667, 944, 667,
-    667, 611, 278, 278, 278, 469, 556, 333, 556, 556, 500, 556, 556, 278, 556, 556, 222, 222, 500,
-    222, 833, 556, 556, 556, 556, 333, 500, 278, 556, 500, 722, 500, 500, 500, 334, 260, 334, 584,
-];
-
 /// Width and height of an A4 page in points.
 pub(crate) const A4: (f32, f32) = (595.0, 842.0);
-
-/// Width of `text` at `size` points.
-pub(crate) fn text_width(text: &str, size: f32) -> f32 {
-    let units: u32 = text.bytes().map(|byte| u32::from(glyph_units(byte))).sum();
-    units as f32 * size / 1000.0
-}
-
-fn glyph_units(byte: u8) -> u16 {
-    let index = usize::from(byte).wrapping_sub(32);
-    HELVETICA_WIDTHS.get(index).copied().unwrap_or(556)
-}
-
-/// `text` broken into lines of at most `width` points.
-pub(crate) fn wrap(text: &str, size: f32, width: f32) -> Vec<String> {
-    let mut lines: Vec<String> = Vec::new();
-    for word in text.split_whitespace() {
-        match lines.last_mut() {
-            Some(line)
-                if text_width(line, size) + text_width(" ", size) + text_width(word, size)
-                    <= width =>
-            {
-                line.push(' ');
-                line.push_str(word);
-            }
-            _ => lines.push(word.to_owned()),
-        }
-    }
-    lines
-}
 
 /// The drawing instructions of one page.
 #[derive(Default)]
@@ -61,11 +23,9 @@ impl Content {
 
     /// Draws `text` with any text matrix: rotated, scaled, mirrored.
     pub(crate) fn text_matrix(&mut self, matrix: [f32; 6], size: f32, text: &str) -> &mut Self {
-        let [a, b, c, d, x, y] = matrix;
+        let matrix = matrix.map(|number| number.to_string()).join(" ");
         let text = escape(text);
-        self.raw(&format!(
-            "BT /F1 {size} Tf {a} {b} {c} {d} {x} {y} Tm ({text}) Tj ET\n"
-        ))
+        self.raw(&format!("BT /F1 {size} Tf {matrix} Tm ({text}) Tj ET\n"))
     }
 
     /// Adds instructions as they are.
@@ -88,16 +48,6 @@ fn escape(text: &str) -> String {
         }
     }
     escaped
-}
-
-/// A grey or black-and-white picture that fills a page.
-pub(crate) struct Bitmap {
-    /// Width in pixels.
-    pub(crate) width: u32,
-    /// Height in pixels.
-    pub(crate) height: u32,
-    /// 1 bit per pixel, rows padded to bytes, run-length encoded as in PDF.
-    pub(crate) run_lengths: Vec<u8>,
 }
 
 /// A document under construction.
@@ -166,20 +116,6 @@ impl PdfWriter {
         );
         self.pages.push(page);
         self
-    }
-
-    /// Adds an A4 page that is nothing but a picture.
-    pub(crate) fn picture_page(&mut self, bitmap: &Bitmap) -> &mut Self {
-        let (width, height) = A4;
-        let entries = format!(
-            "/Type /XObject /Subtype /Image /Width {} /Height {} /ColorSpace /DeviceGray /BitsPerComponent 1 \
-             /Filter /RunLengthDecode",
-            bitmap.width, bitmap.height
-        );
-        let image = self.stream(&entries, &bitmap.run_lengths);
-        let mut content = Content::default();
-        content.raw(&format!("q {width} 0 0 {height} 0 0 cm /Im1 Do Q\n"));
-        self.page_with(&content, "", &format!("/XObject << /Im1 {image} 0 R >>"))
     }
 
     /// Adds an object and returns its number.

@@ -5,7 +5,7 @@ use hayro::{PixmapSettings, RenderCache, RenderSettings};
 use hayro_interpret::InterpreterSettings;
 use hayro_syntax::Pdf;
 
-use crate::pdf_writer::Bitmap;
+use crate::pdf_writer::{A4, Content, PdfWriter};
 
 /// A grey picture.
 pub(crate) struct Grey {
@@ -43,6 +43,16 @@ pub(crate) fn first_page(pdf: Vec<u8>, dpi: f32) -> Grey {
     }
 }
 
+/// A grey or black-and-white picture that fills a page.
+pub(crate) struct Bitmap {
+    /// Width in pixels.
+    pub(crate) width: u32,
+    /// Height in pixels.
+    pub(crate) height: u32,
+    /// 1 bit per pixel, rows padded to bytes, run-length encoded as in PDF.
+    pub(crate) run_lengths: Vec<u8>,
+}
+
 /// `grey` in black and white, in the form a PDF takes.
 pub(crate) fn black_and_white(grey: &Grey) -> Bitmap {
     /// Everything darker than middle grey is ink.
@@ -62,6 +72,20 @@ pub(crate) fn black_and_white(grey: &Grey) -> Bitmap {
         height: grey.height,
         run_lengths: run_lengths(&bytes),
     }
+}
+
+/// Adds an A4 page that is nothing but a picture.
+pub(crate) fn add_picture_page(writer: &mut PdfWriter, bitmap: &Bitmap) {
+    let (width, height) = A4;
+    let entries = format!(
+        "/Type /XObject /Subtype /Image /Width {} /Height {} /ColorSpace /DeviceGray /BitsPerComponent 1 \
+             /Filter /RunLengthDecode",
+        bitmap.width, bitmap.height
+    );
+    let image = writer.stream(&entries, &bitmap.run_lengths);
+    let mut content = Content::default();
+    content.raw(&format!("q {width} 0 0 {height} 0 0 cm /Im1 Do Q\n"));
+    writer.page_with(&content, "", &format!("/XObject << /Im1 {image} 0 R >>"));
 }
 
 /// PDF's `RunLengthDecode`: 0 to 127 copies the next n + 1 bytes, 129 to 255 repeats the next byte 257 - n times, 128 ends.

@@ -1,6 +1,9 @@
 //! The pool with real children, over misbehaving parsers, generated files and, where it is present, the shared corpus.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that cannot go on should say where"
+)]
 
 mod support;
 

@@ -231,7 +231,11 @@ mod tests {
             })
             .collect();
         assert_eq!(lines, ["größe", "zwei", "drei"]);
-        assert_eq!(page.lines[1].bbox, [50.0, 104.0, 70.0, 114.2]);
+        let [x0, y0, x1, y1] = page.lines[1].bbox;
+        assert_eq!(
+            [x0, y0, x1, y1].map(|edge| edge.round() as u32),
+            [50, 104, 70, 114]
+        );
     }
 
     #[test]

@@ -15,7 +15,7 @@ use hayro_interpret::{
 };
 
 use super::geometry::Angle;
-use super::glyph::{Glyph, GlyphText};
+use super::glyph::{Glyph, GlyphText, name_leaders};
 use super::limits::{MAX_CLIPS, MAX_DRAW_CALLS, MAX_GLYPHS};
 use super::strings::decode_text_string;
 
@@ -68,7 +68,8 @@ impl TextDevice {
     }
 
     /// What was drawn.
-    pub(super) fn into_content(self) -> PageContent {
+    pub(super) fn into_content(mut self) -> PageContent {
+        name_leaders(&mut self.content.glyphs);
         self.content
     }
 
@@ -198,6 +199,7 @@ impl RunMetrics {
         let direction = linear(placed) * Vec2::new(1.0, 0.0).to_point();
         Glyph {
             text: unicode(glyph),
+            code: glyph.char_code(),
             x: origin.x as f32,
             y: origin.y as f32,
             advance: (advance_units(glyph) * scale) as f32,
@@ -219,6 +221,7 @@ fn place_vertical(glyph: &PositionedGlyph<'_>, placed: Affine, size: f32) -> Gly
     let down = linear(placed) * Point::new(0.0, -1.0);
     Glyph {
         text: unicode(glyph),
+        code: glyph.char_code(),
         x: origin.x as f32,
         y: origin.y as f32,
         advance: size,

@@ -9,11 +9,13 @@
 //! the sandbox's concern; [`limits`] keeps ordinary hostility from getting that far.
 
 mod bidi;
+mod cmaps;
 mod columns;
 mod compose;
 mod device;
 mod geometry;
 mod glyph;
+mod gutters;
 mod inflate;
 mod limits;
 mod metadata;

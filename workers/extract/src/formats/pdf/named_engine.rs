@@ -87,6 +87,7 @@ fn load(bytes: &[u8], password: &str) -> Option<Document> {
     Some(document)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "the signature is lopdf's")]
 fn made_safe(id: ObjectId, object: &mut Object) -> Option<(ObjectId, Object)> {
     empty_if_unsafe(object);
     // lopdf keeps what this returns for objects out of object streams, which are never streams, and what it passed for all others.

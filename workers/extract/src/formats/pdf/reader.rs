@@ -7,6 +7,7 @@ use hayro_interpret::hayro_syntax::Pdf;
 use hayro_interpret::hayro_syntax::page::Page as PdfPage;
 use hayro_interpret::{InterpreterCache, InterpreterSettings};
 
+use super::cmaps;
 use super::device::PageContent;
 use super::limits::{
     MAX_TEXT_BYTES, RASTER_MAX_DRAW_CALLS, RASTER_MAX_SOURCE_PIXELS, REOPEN_BYTES,
@@ -50,7 +51,7 @@ impl PageReader {
         };
         Self {
             total,
-            settings: InterpreterSettings::default(),
+            settings: cmaps::settings(),
             named,
             text_bytes: 0,
         }

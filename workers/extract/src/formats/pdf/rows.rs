@@ -89,9 +89,9 @@ fn gather(runs: &[Run], glyphs: &[Placed<'_>]) -> Vec<Band> {
     /// Rows of columns that are set on slightly different baselines must not be drawn together by a row between them, so the
     /// distance is taken from the first run of a row, not from the last.
     const ROW_HEIGHT: f32 = 0.22;
-    let mut bands: Vec<Band> = Vec::new();
-    // Runs are sorted by baseline, so only the last few bands can still grow.
+    /// Runs are sorted by baseline, so only the last few bands can still grow.
     const OPEN_BANDS: usize = 8;
+    let mut bands: Vec<Band> = Vec::new();
     for (index, run) in runs.iter().enumerate() {
         let open = bands.len().saturating_sub(OPEN_BANDS);
         let near = bands[open..].iter_mut().rev().find(|band| {

@@ -5,6 +5,7 @@
 //! left are offered to them by name. The order of pages is that of the file, their sizes are lost, and nothing of this is tried on
 //! encrypted files.
 
+use std::fmt::Write as _;
 use std::io::Read;
 use std::ops::Range;
 
@@ -73,7 +74,7 @@ fn number_before(bytes: &[u8], at: usize) -> Option<(u32, usize)> {
     const LONGEST: usize = 20;
     let head = &bytes[at.saturating_sub(LONGEST)..at];
     let mut parts = head
-        .rsplit(|byte| byte.is_ascii_whitespace())
+        .rsplit(u8::is_ascii_whitespace)
         .filter(|part| !part.is_empty());
     let generation = parts.next()?;
     let number = parts.next()?;
@@ -188,7 +189,7 @@ fn document(bytes: &[u8], objects: &[Found], pages: &[Vec<u8>]) -> Vec<u8> {
             page_size(bytes)
         );
         push_object(&mut file, next + 1, page.as_bytes());
-        kids.push_str(&format!("{} 0 R ", next + 1));
+        let _ = write!(kids, "{} 0 R ", next + 1);
         next += 2;
     }
     let count = pages.len();
@@ -242,7 +243,7 @@ fn fonts(bytes: &[u8], objects: &[Found]) -> String {
             if let Some(number) =
                 target.filter(|_| is_reference && is_name && name != "DescendantFonts")
             {
-                entries.push_str(&format!("/{name} {number} 0 R "));
+                let _ = write!(entries, "/{name} {number} 0 R ");
             }
         }
     }

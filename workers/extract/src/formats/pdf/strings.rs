@@ -1,4 +1,4 @@
-//! Text strings of a PDF: UTF-16 with a byte order mark, UTF-8 with one, or PDFDocEncoding.
+//! Text strings of a PDF: UTF-16 with a byte order mark, UTF-8 with one, or `PDFDocEncoding`.
 
 use encoding_rs::{UTF_8, UTF_16BE, UTF_16LE};
 
@@ -12,7 +12,7 @@ pub(super) fn decode_text_string(bytes: &[u8]) -> String {
     }
 }
 
-/// PDFDocEncoding is Latin-1 with typographic characters in the places of its control characters.
+/// `PDFDocEncoding` is Latin-1 with typographic characters in the places of its control characters.
 fn pdf_doc_encoding(byte: u8) -> char {
     /// 0x18 to 0x1F.
     const ACCENTS: [char; 8] = ['˘', 'ˇ', 'ˆ', '˙', '˝', '˛', '˚', '˜'];

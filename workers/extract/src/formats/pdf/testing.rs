@@ -18,6 +18,7 @@ pub(super) fn glyph(text: &str, x: f32, y: f32, size: f32) -> Glyph {
         advance,
         size,
         angle: Angle::UPRIGHT,
+        code: 0,
     }
 }
 

@@ -133,6 +133,13 @@ mod tests {
                 bbox: [0.0, 0.0, 1.0, 1.0]
             }
         );
-        assert_eq!(lines[1].bbox[1], 1.0);
+        assert_eq!(
+            lines[1],
+            Line {
+                start: 20,
+                end: 30,
+                bbox: [0.0, 1.0, 1.0, 2.0]
+            }
+        );
     }
 }

@@ -257,9 +257,11 @@ fn letter_spacing(clusters: &[Cluster]) -> f32 {
     const WIDEST: f32 = 0.6;
     /// Fewer gaps than this say nothing.
     const LEAST_GAPS: usize = 5;
+    // The dots that lead to a page number are spaced out on purpose.
+    let is_letter = |cluster: &Cluster| cluster.text.chars().all(char::is_alphanumeric);
     let mut gaps: Vec<f32> = clusters
         .windows(2)
-        .filter(|pair| !pair[1].after_space)
+        .filter(|pair| !pair[1].after_space && pair.iter().all(is_letter))
         .map(|pair| (pair[1].u0 - pair[0].u1) / pair[0].size.min(pair[1].size))
         .filter(|gap| *gap < WIDEST)
         .collect();
@@ -315,6 +317,14 @@ mod tests {
             x += 5.0 + 2.5;
         }
         assert_eq!(joined(&glyphs), "ANNUAL REPORT");
+    }
+
+    #[test]
+    fn dots_that_lead_to_a_number_are_no_part_of_the_words_beside_them() {
+        assert_eq!(
+            joined(&line("Notes . . . . . . . . . 4", 50.0, 100.0, 10.0)),
+            "Notes . . . . . . . . . 4"
+        );
     }
 
     #[test]

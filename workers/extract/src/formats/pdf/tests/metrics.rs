@@ -11,9 +11,9 @@ const MAX_CHARS: usize = 60_000;
 pub(super) fn word_f1(truth: &str, text: &str) -> f64 {
     let (truth, text) = (tokens(truth), tokens(text));
     let mut counts: HashMap<&str, i64> = HashMap::new();
-    truth
-        .iter()
-        .for_each(|word| *counts.entry(word).or_default() += 1);
+    for word in &truth {
+        *counts.entry(word).or_default() += 1;
+    }
     let mut found = 0;
     for word in &text {
         if let Some(count) = counts.get_mut(word.as_str()).filter(|count| **count > 0) {

@@ -159,6 +159,21 @@ fn title_author_and_pages_are_told() {
 }
 
 #[test]
+fn a_title_outside_of_ascii_is_decoded() {
+    let mut writer = PdfWriter::new();
+    writer.info("Größe (1)", " ").page(&Content::default());
+    let out = read_bytes(&writer.finish()).unwrap();
+    assert_eq!(
+        out.metadata.get("title").map(String::as_str),
+        Some("Größe (1)")
+    );
+    assert!(
+        !out.metadata.contains_key("author"),
+        "an empty one is not told"
+    );
+}
+
+#[test]
 fn every_line_has_its_characters_and_its_place_on_the_page() {
     for case in ["bridge-report", "two-columns", "rotated-page"] {
         for page in &read_fixture(case).0.pages {
