@@ -22,6 +22,9 @@ pub const DEFAULTS: &str = include_str!("config.default.toml");
 /// Smallest upload limit that is of any use, in bytes.
 const MIN_UPLOAD_LIMIT: u64 = 1024;
 
+/// Variables with our prefix that are switches of the command line, of the parser and of the tests, not settings.
+const NOT_SETTINGS: [&str; 5] = ["config", "parse", "url", "corpus", "test_models"];
+
 /// More parallel jobs than this on one machine only compete for its memory.
 const MAX_WORKERS: usize = 256;
 
@@ -258,8 +261,6 @@ fn sources(file: Option<&Path>, overrides: &Overrides) -> Result<Figment, Config
         }
         figment = figment.merge(Toml::file_exact(path));
     }
-    // Switches of the command line, of the parser and of the tests, which are not settings.
-    const NOT_SETTINGS: [&str; 5] = ["config", "parse", "url", "corpus", "test_models"];
     Ok(figment
         .merge(Env::raw().only(&["DATABASE_URL"]))
         .merge(Env::prefixed("QUIRE_").ignore(&NOT_SETTINGS))

@@ -156,7 +156,7 @@ impl Server {
             );
             connections::Http::serve(
                 listeners,
-                app::router(state.clone()),
+                &app::router(state.clone()),
                 state.shutdown.clone(),
             )
         });

@@ -33,6 +33,9 @@ pub struct Figure {
     pub measured: String,
 }
 
+/// Measures one part of the table.
+type Measure = fn(&tokio::runtime::Runtime) -> Vec<Figure>;
+
 /// A one-page PDF of the fixtures.
 fn one_page() -> Vec<u8> {
     let path =
@@ -41,7 +44,7 @@ fn one_page() -> Vec<u8> {
 }
 
 fn main() {
-    let parts: [(&str, fn(&tokio::runtime::Runtime) -> Vec<Figure>); 6] = [
+    let parts: [(&str, Measure); 6] = [
         ("start", start::measure),
         ("accept", accept::measure),
         ("pickup", pickup::measure),

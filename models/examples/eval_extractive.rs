@@ -2,6 +2,17 @@
 //!
 //! Prints hit rates by words alone and, when a model directory is given, with its embeddings. `-v` shows every
 //! question that went wrong with the answer it got; `-ask=` puts one prompt to every text instead.
+//!
+//! Measured when the weights were set; the same person wrote method and questions, so the first rows flatter:
+//!
+//! | set | questions | words only, hit@1 / @5 | with all-MiniLM-L6-v2 |
+//! |---|---|---|---|
+//! | `fixtures/answers`, used to tune | 52 (45 with the model, which knows English only) | 0.79 / 0.83 | 0.87 / 0.91 |
+//! | GPL-3, Apache-2.0, the Rust book, used to tune | 57 | 0.72 / 0.88 | 0.77 / 0.93 |
+//! | MPL-2.0, Debian's users and groups, FUSE: first run, not tuned | 31 | 0.71 / 0.84 | 0.68 / 0.81 |
+//!
+//! Questions far from the text were declined always (34 of 34); those about its subject that it does not answer in
+//! 10 of 15 cases on texts that were not tuned on, with the model and without.
 
 #![expect(
     clippy::print_stdout,

@@ -21,7 +21,7 @@ const EXIT_USAGE: u8 = 2;
 
 /// Ask questions about PDF, CSV and image files, answered on this machine.
 ///
-/// Without a command, `quire` runs the server on http://localhost:8000, with its own Postgres in ./data.
+/// Without a command, `quire` runs the server on `http://localhost:8000`, with its own Postgres in ./data.
 #[derive(Debug, Parser)]
 #[command(version, max_term_width = 100, after_help = EXAMPLES)]
 pub struct Cli {
@@ -80,7 +80,7 @@ impl GlobalArgs {
 pub enum Command {
     /// Run the server: API, WebSocket and workers in one process
     Serve(ServeArgs),
-    /// Run only workers, beside servers on the same DATABASE_URL or data directory
+    /// Run only workers, beside servers on the same `DATABASE_URL` or data directory
     Worker,
     /// Bring the database schema up to date and exit
     Migrate,
@@ -118,7 +118,7 @@ pub fn run(cli: Cli) -> ExitCode {
         ),
         Command::Worker => service(&global, Role::Worker),
         Command::Migrate => service(&global, Role::Migrate),
-        Command::Models(command) => configured(&global, |config| models::run(command, config)),
+        Command::Models(command) => configured(&global, |config| models::run(command, &config)),
         Command::Ask(args) => configured(&global, |config| ask_command(args, config)),
         Command::Openapi => openapi::run(),
         Command::Config(command) => config::run(command, &global),

@@ -24,7 +24,7 @@ pub enum ModelsCommand {
 }
 
 /// Runs the command.
-pub(super) fn run(command: ModelsCommand, config: Config) -> ExitCode {
+pub(super) fn run(command: ModelsCommand, config: &Config) -> ExitCode {
     let dir = ModelDir::new(&config.models_dir);
     match command {
         ModelsCommand::List => list(&dir),

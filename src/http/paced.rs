@@ -2,7 +2,7 @@
 //!
 //! The parser takes everything that is ready into its buffer, and looks for the end of a part's header through as much as
 //! it is given. Two rules bound it: after each piece the body pauses once, and it breaks off when more than
-//! [`MAX_UNPARSED`] bytes went in and nothing came out.
+//! `MAX_UNPARSED` bytes went in and nothing came out.
 
 use std::{
     pin::Pin,

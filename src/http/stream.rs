@@ -1,4 +1,4 @@
-//! `GET /api/jobs/{job_id}/events`: one job's events as server-sent events, from any point on, to its end.
+//! `GET /api/jobs/{id}/events`: one job's events as server-sent events, from any point on, to its end.
 //!
 //! The frames are those of `quire.v1`: `id` is `seq`, `event` the type, `data` the JSON. An `EventSource` that loses its connection
 //! comes back with `Last-Event-ID` and goes on behind it. The stream is pulled by the client's reading, so a slow
@@ -62,8 +62,8 @@ pub struct EventsQuery {
 ///
 /// Every frame has `seq`; a client that comes back with the last one in `Last-Event-ID` or `since` misses nothing and gets
 /// nothing twice.
-#[utoipa::path(get, path = "/api/jobs/{job_id}/events", tag = "events",
-    params(("job_id" = String, Path), EventsQuery, ("Last-Event-ID" = Option<i64>, Header)),
+#[utoipa::path(get, path = "/api/jobs/{id}/events", tag = "events",
+    params(("id" = String, Path), EventsQuery, ("Last-Event-ID" = Option<i64>, Header)),
     responses(
         (status = 200, content_type = "text/event-stream", body = String),
         (status = 204, description = "the job has ended and the client has its last event: do not come back"),

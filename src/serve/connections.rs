@@ -36,7 +36,7 @@ impl Http {
     /// Accepts on every listener and serves `app`.
     pub(super) fn serve(
         listeners: Vec<TcpListener>,
-        app: Router,
+        app: &Router,
         shutdown: CancellationToken,
     ) -> Self {
         let addresses = listeners

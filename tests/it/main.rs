@@ -3,6 +3,8 @@
 //! Each test has a database, a data directory and a port of its own. Clients are written from the contract alone and
 //! share no type with the server, so that a change of the wire fails here.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 #[expect(
     unreachable_pub,
     reason = "the binary of the tests has no callers outside"

@@ -125,16 +125,15 @@ impl Workers {
     pub async fn stop(self, grace: Duration) {
         self.intake.cancel();
         let mut queues = self.queues;
-        let ended = match tokio::time::timeout(grace, &mut queues).await {
-            Ok(ended) => ended,
-            Err(_) => {
-                tracing::info!(
-                    jobs.running = self.context.running.len(),
-                    "running jobs go back to the queue"
-                );
-                self.context.running.hand_back_all();
-                queues.await
-            }
+        let ended = if let Ok(ended) = tokio::time::timeout(grace, &mut queues).await {
+            ended
+        } else {
+            tracing::info!(
+                jobs.running = self.context.running.len(),
+                "running jobs go back to the queue"
+            );
+            self.context.running.hand_back_all();
+            queues.await
         };
         if let Err(error) = ended {
             tracing::error!(%error, "the queue workers panicked");

@@ -13,7 +13,7 @@ use crate::context::Context;
 /// How often dead workers are looked for: with one other process alive, the jobs of a killed one wait this long at most.
 const REAP_INTERVAL: Duration = Duration::from_millis(500);
 /// How often finished queue rows and old events are removed.
-const HOUSEKEEPING_INTERVAL: Duration = Duration::from_secs(60);
+const HOUSEKEEPING_INTERVAL: Duration = Duration::from_mins(1);
 /// Events older than this are dropped; the answers themselves stay in the jobs.
 const EVENT_RETENTION_DAYS: u32 = 3;
 

@@ -74,9 +74,8 @@ async fn settle(
 ) -> Result<(), StoreError> {
     let store = &context.store;
     let owned = match outcome {
-        Ok(()) => true,
         Err(Failure::Stopped) if entered.stop().is_hand_back() => store.release(lease).await?,
-        Err(Failure::Stopped) => true,
+        Ok(()) | Err(Failure::Stopped) => true,
         Err(Failure::Retry { code, message }) => store.retry_later(lease, code, &message).await?,
         Err(Failure::Fail { code, message }) => store.fail(lease, code, &message).await?,
         Err(Failure::Store(error)) => {

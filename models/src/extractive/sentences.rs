@@ -109,15 +109,11 @@ fn is_initial(word: &str) -> bool {
     })
 }
 
-/// Trims a range and cuts it where it is too long.
+/// Trims a range and cuts it where it is too long. Each round looks at one piece only, never at all that is left.
 fn push_cut(text: &str, range: Range<usize>, out: &mut Vec<Range<usize>>) {
     let mut rest = trim(text, range);
-    while text[rest.clone()].chars().count() > MAX_CHARS {
-        let limit = text[rest.clone()]
-            .char_indices()
-            .nth(MAX_CHARS)
-            .map_or(rest.end, |(at, _)| rest.start + at);
-        let cut = last_gap(text, rest.start..limit);
+    while let Some((limit, _)) = text[rest.clone()].char_indices().nth(MAX_CHARS) {
+        let cut = last_gap(text, rest.start..rest.start + limit);
         push(text, rest.start..cut, out);
         rest = trim(text, cut..rest.end);
     }

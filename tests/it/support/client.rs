@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::TestApp;
 
 /// No job of these tests takes longer; one that does is stuck.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A multipart upload under construction. Fields are sent in the order they are added.
 #[derive(Default)]

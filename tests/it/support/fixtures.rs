@@ -1,6 +1,6 @@
 //! Files with known content. The directories under `fixtures/` say what each exercises.
 
-use std::path::PathBuf;
+use std::{fmt::Write as _, path::PathBuf};
 
 /// A question that the report answers, and what the answer must contain.
 pub const PDF_QUESTION: &str = "When was the bridge opened?";
@@ -106,7 +106,7 @@ fn document(bodies: &[Vec<u8>]) -> Vec<u8> {
     let mut pdf = b"%PDF-1.7\n".to_vec();
     let mut table = format!("xref\n0 {}\n0000000000 65535 f \n", objects.len() + 1);
     for (index, object) in objects.iter().enumerate() {
-        table.push_str(&format!("{:010} 00000 n \n", pdf.len()));
+        writeln!(table, "{:010} 00000 n ", pdf.len()).unwrap();
         pdf.extend_from_slice(format!("{} 0 obj\n", index + 1).as_bytes());
         pdf.extend_from_slice(object);
         pdf.extend_from_slice(b"\nendobj\n");

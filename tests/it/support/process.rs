@@ -10,7 +10,7 @@ use std::{
 };
 
 /// A cold start with initdb on a loaded machine.
-const START_LIMIT: Duration = Duration::from_secs(60);
+const START_LIMIT: Duration = Duration::from_mins(1);
 
 /// A `quire serve` process with its own data directory.
 pub struct Process {
@@ -34,7 +34,7 @@ impl Process {
             match ready.recv_timeout(START_LIMIT.saturating_sub(start.elapsed())) {
                 Ok(line) if line.contains("quire is ready") => break,
                 Ok(_) => {}
-                Err(_) => panic!("quire did not start: {:?}", child.try_wait()),
+                Err(silence) => panic!("quire did not start: {silence}, {:?}", child.try_wait()),
             }
         }
         Self {

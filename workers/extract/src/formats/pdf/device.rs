@@ -17,6 +17,7 @@ use hayro_interpret::{
 use super::geometry::Angle;
 use super::glyph::{Glyph, GlyphText, name_leaders};
 use super::limits::{MAX_CLIPS, MAX_DRAW_CALLS, MAX_GLYPHS};
+use super::score::is_junk;
 use super::strings::decode_text_string;
 
 /// Thrown (by unwinding) out of the interpreter when a page asks for more than its budget.
@@ -326,10 +327,11 @@ impl<'a> Device<'a> for TextDevice {
     fn begin_marked_content(&mut self, _: &[u8], properties: Option<&Dict<'_>>) {
         let actual =
             properties.and_then(|properties| properties.get::<PdfString<'_>>(b"ActualText"));
-        self.replacements.push(match actual {
-            Some(actual) => {
-                Replacement::Pending(GlyphText::clean(&decode_text_string(actual.as_bytes())))
-            }
+        let text = actual.map(|actual| decode_text_string(actual.as_bytes()));
+        // Some writers state control characters for the dots of a leader; the glyphs say more then.
+        let told = text.filter(|text| text.is_empty() || !text.chars().all(is_junk));
+        self.replacements.push(match told {
+            Some(text) => Replacement::Pending(GlyphText::clean(&text)),
             None => Replacement::None,
         });
     }

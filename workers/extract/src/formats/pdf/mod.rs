@@ -1,12 +1,12 @@
 //! PDF documents.
 //!
-//! Two engines read the text layer of every page and the better reading is taken: pdf-extract ([`named_engine`]), the package this
-//! project was asked to use, and a text device over hayro-interpret ([`text_layer`]), which brings the place of every line, reading
+//! Two engines read the text layer of every page and the better reading is taken: pdf-extract (`named_engine`), the package this
+//! project was asked to use, and a text device over hayro-interpret (`text_layer`), which brings the place of every line, reading
 //! order and right-to-left text. A page without a usable text layer is drawn and handed on for character recognition. Pages flow out
 //! one by one, so a job that is killed keeps those it has.
 //!
 //! Every engine runs inside its own `catch_unwind`: a panic costs its reading of a page, not the job. Stack overflows and memory are
-//! the sandbox's concern; [`limits`] keeps ordinary hostility from getting that far.
+//! the sandbox's concern; `limits` keeps ordinary hostility from getting that far.
 
 mod bidi;
 mod cmaps;

@@ -15,7 +15,7 @@ use super::limits::{
 use super::named_engine::PdfExtract;
 use super::open::Opened;
 use super::raster;
-use super::score::is_junk;
+use super::score::Score;
 use super::text_layer::{Outcome, interpret, text_of};
 use super::vote::{Chosen, choose};
 use crate::document::{EmptyReason, Page, TextEngine, Warning};
@@ -196,13 +196,9 @@ fn has_usable_text(text: &str, content: &PageContent) -> bool {
     /// Letters and digits that a scanned page has at least when its text layer holds what was
     /// recognised.
     const STAMP_LETTERS: usize = 30;
-    let (mut letters, mut junk) = (0, 0);
-    for c in text.chars() {
-        letters += usize::from(c.is_alphanumeric());
-        junk += usize::from(is_junk(c));
-    }
+    let letters = text.chars().filter(|c| c.is_alphanumeric()).count();
     let is_scan = content.picture_share >= SCAN_SHARE && letters < STAMP_LETTERS;
-    letters > 0 && letters > junk && !is_scan
+    letters > 0 && Score::of(text).is_readable() && !is_scan
 }
 
 fn with_text(number: u32, (width, height): (f32, f32), chosen: Chosen) -> Page {

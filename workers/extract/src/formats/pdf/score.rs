@@ -1,47 +1,48 @@
 //! How plausible the text of a page is.
 //!
 //! The engines succeed and are wrong without knowing it, so they are compared by what they say: words of ordinary length count for
-//! a text, characters that no writer meant and torn-off single letters count against it, and right-to-left words that are spelled
+//! a text, tokens that no writer meant and torn-off single letters count against it, and right-to-left words that are spelled
 //! backwards count as junk. The measure knows no language and no dictionary; it ranks two readings of one page and finds pages whose
 //! text layer is worthless, nothing finer.
 
 use super::words::is_written_without_spaces;
 
-/// The plausibility of a text.
+/// The plausibility of a text: its tokens, by what they look like.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(super) struct Score {
     /// Words of ordinary length.
     words: f32,
-    /// Characters that stand for nothing.
+    /// Words with characters in them that stand for nothing.
+    broken: f32,
+    /// Tokens that are nothing but such characters.
     junk: f32,
-    /// Tokens of one letter.
+    /// Words that are lost in tokens too long for a word.
+    glued: f32,
+    /// Single letters.
     singles: f32,
     /// Single digits: neither good nor bad.
     digits: f32,
-    /// Tokens in all.
-    tokens: f32,
 }
 
-/// What one junk character costs, in words.
-const JUNK_COST: f32 = 3.0;
-/// What one single letter costs, in words.
+/// What a token of junk costs, in words. A broken word costs nothing but itself: it can still be guessed.
+const JUNK_COST: f32 = 2.0;
+/// What a single letter costs, in words.
 const SINGLE_COST: f32 = 0.5;
 
 impl Score {
     /// The score of `text`.
     pub(super) fn of(text: &str) -> Self {
-        let mut score = Self {
-            junk: text.chars().filter(|&c| is_junk(c)).count() as f32,
-            ..Self::default()
-        };
+        let mut score = Self::default();
         let mut order = LetterOrder::default();
         for token in text.split_whitespace() {
-            let core = token.trim_matches(|c: char| !c.is_alphanumeric());
+            let core = token.trim_matches(|c: char| !c.is_alphanumeric() && !is_junk(c));
             order.take(core);
             score.count(core);
         }
         if order.is_backwards() {
-            score.junk += order.words as f32;
+            let backwards = (order.words as f32).min(score.words);
+            score.words -= backwards;
+            score.junk += backwards;
         }
         score
     }
@@ -49,33 +50,29 @@ impl Score {
     fn count(&mut self, core: &str) {
         /// Ordinary words have 2 to 24 characters.
         const LONGEST: usize = 24;
+        /// Letters of an average word and the space after it.
+        const ORDINARY: f32 = 6.0;
         let dense = core
             .chars()
             .filter(|&c| is_written_without_spaces(c))
             .count();
-        if dense > 0 {
+        let junk = core.chars().filter(|&c| is_junk(c)).count();
+        let letters = core.chars().count() - junk;
+        match (letters, junk) {
+            (0, 0) => {}
+            (0, _) => self.junk += 1.0,
             // Text without spaces has about two characters a word.
-            let words = (dense as f32 / 2.0).max(1.0);
-            self.words += words;
-            self.tokens += words;
-            return;
+            _ if dense > 0 => self.words += (dense as f32 / 2.0).max(1.0),
+            (_, 1..) => self.broken += 1.0,
+            (1, _) if core.chars().all(char::is_numeric) => self.digits += 1.0,
+            (1, _) => self.singles += 1.0,
+            (2..=LONGEST, _) => self.words += 1.0,
+            _ => self.glued += letters as f32 / ORDINARY,
         }
-        match core.chars().count() {
-            0 => {}
-            1 if core.chars().all(char::is_numeric) => {
-                self.tokens += 1.0;
-                self.digits += 1.0;
-            }
-            1 => {
-                self.tokens += 1.0;
-                self.singles += 1.0;
-            }
-            2..=LONGEST => {
-                self.tokens += 1.0;
-                self.words += 1.0;
-            }
-            _ => self.tokens += 1.0,
-        }
+    }
+
+    fn tokens(self) -> f32 {
+        self.words + self.broken + self.junk + self.glued + self.singles + self.digits
     }
 
     /// Plausible words, less what counts against them.
@@ -87,10 +84,17 @@ impl Score {
     pub(super) fn share(self) -> f32 {
         /// Languages have words of one letter: one word in five of plain Russian.
         const ORDINARY_SINGLES: f32 = 0.25;
-        let ordinary = self.singles.min(ORDINARY_SINGLES * self.tokens);
+        let tokens = self.tokens();
+        let ordinary = self.singles.min(ORDINARY_SINGLES * tokens);
         let torn = self.singles - ordinary;
         let good = self.words + self.digits + ordinary - JUNK_COST * self.junk - SINGLE_COST * torn;
-        (good / self.tokens.max(1.0)).clamp(0.0, 1.0)
+        (good / tokens.max(1.0)).clamp(0.0, 1.0)
+    }
+
+    /// Whether there is more text than junk.
+    pub(super) fn is_readable(self) -> bool {
+        let text = self.words + self.glued + self.singles + self.digits + self.broken / 2.0;
+        text > 0.0 && text > self.junk + self.broken / 2.0
     }
 }
 
@@ -160,6 +164,17 @@ mod tests {
         assert!(
             Score::of("ThebridgewasopenedonthefourteenthofMay").value() < Score::of(PLAIN).value()
         );
+    }
+
+    #[test]
+    fn words_with_a_letter_missing_are_better_than_words_glued_together() {
+        // The ligatures of old TeX fonts have no names; pdf-extract knows them and loses every space instead.
+        let broken =
+            "the modi\u{FFFD}ed weighting functions have had small bene\u{FFFD}cial e\u{FFFD}ects";
+        let glued = "themodifiedweightingfunctionshavehadsmallbeneficialeffects";
+        assert!(Score::of(broken).value() > Score::of(glued).value());
+        assert!(Score::of(broken).is_readable());
+        assert!(!Score::of("\u{FFFD}a\u{FFFD} \u{FFFD}\u{FFFD} \u{FFFD}").is_readable());
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod corpus;
 mod metrics;
+mod scratch;
 
 use std::collections::BTreeMap;
 use std::fs::File;
