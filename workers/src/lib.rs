@@ -15,6 +15,7 @@ mod passages;
 mod queues;
 mod run;
 mod running;
+mod wakeups;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 

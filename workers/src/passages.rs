@@ -2,8 +2,8 @@
 
 use quire_extract::{Column, Document, EmptyReason, Page, Table};
 use quire_models::{
-    ColumnFacts, Locator, Passage, TableFacts,
-    passage::{passage_from_row, passages_from_page},
+    ColumnFacts, Passage, TableFacts,
+    passage::{passage_from_row, passages_from_image, passages_from_page},
 };
 
 /// The readable parts of one document.
@@ -46,15 +46,11 @@ impl Material {
 }
 
 fn page_passages(page: &Page, is_image: bool) -> Vec<Passage> {
-    let mut passages = passages_from_page(page.number, &page.text);
     if is_image {
-        for passage in &mut passages {
-            if let Locator::Page { offset, .. } = passage.locator {
-                passage.locator = Locator::Image { offset };
-            }
-        }
+        passages_from_image(&page.text)
+    } else {
+        passages_from_page(page.number, &page.text)
     }
-    passages
 }
 
 fn row_passages(table: &Table) -> impl Iterator<Item = Passage> {

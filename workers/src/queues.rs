@@ -10,12 +10,12 @@ use std::{
 };
 
 use apalis::prelude::*;
-use apalis_postgres::{Config, PostgresStorage};
+use apalis_postgres::{Config, PostgresStorage, Pubsub};
 use quire_store::{QUEUE_ANSWER, QUEUE_EXTRACT, Ticket};
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
-use crate::{WorkerConfig, context::Context, run};
+use crate::{WorkerConfig, context::Context, run, wakeups::Wakeups};
 
 /// NOTIFY wakes a worker at once; this finds what a lost notification would leave (findings 11 to 13).
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -74,8 +74,9 @@ async fn run_worker(
                 .heartbeat_interval(HEARTBEAT)
                 .missed_heartbeats(MISSED_HEARTBEATS),
         )
-        .with_pubsub()
         .poll_with_interval(POLL_INTERVAL);
+    let notifications = Pubsub::new(context.store.pool().clone(), queue.to_owned());
+    let backend = PollWith::new(backend, Wakeups::new(notifications));
     let worker = WorkerBuilder::new(format!(
         "{}{queue}/{}",
         context.apalis_prefix,
