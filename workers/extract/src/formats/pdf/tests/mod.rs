@@ -2,7 +2,6 @@
 
 mod corpus;
 mod metrics;
-mod scratch;
 
 use std::collections::BTreeMap;
 use std::fs::File;
