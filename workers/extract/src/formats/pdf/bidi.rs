@@ -13,7 +13,8 @@ pub(super) fn to_logical(visual: &str) -> String {
         return visual.to_owned();
     }
     let clusters = clusters(visual);
-    let kinds: Vec<Kind> = clusters.iter().map(|cluster| kind(cluster)).collect();
+    let mut kinds: Vec<Kind> = clusters.iter().map(|cluster| kind(cluster)).collect();
+    settle_units(&mut kinds);
     let ordered = if is_right_to_left_line(&kinds) {
         right_to_left_line(&clusters, &kinds)
     } else {
@@ -58,6 +59,8 @@ enum Kind {
     Digit,
     /// A sign that belongs to a number when digits stand on both sides, such as the comma in 1,000.
     NumberSign,
+    /// A sign that belongs to the number it stands at: percent, currencies, degrees.
+    Unit,
     /// Anything else: spaces, quotes, brackets.
     Neutral,
 }
@@ -84,8 +87,26 @@ fn kind(cluster: &str) -> Kind {
         BidiClass::R | BidiClass::AL => Kind::Rtl,
         BidiClass::L => Kind::Ltr,
         BidiClass::EN | BidiClass::AN => Kind::Digit,
-        BidiClass::CS | BidiClass::ES | BidiClass::ET => Kind::NumberSign,
+        BidiClass::CS | BidiClass::ES => Kind::NumberSign,
+        BidiClass::ET => Kind::Unit,
         _ => Kind::Neutral,
+    }
+}
+
+/// Counts units among the digits they stand at, and a sign in front of a number too unless a right-to-left word is tied to it.
+fn settle_units(kinds: &mut [Kind]) {
+    for index in 1..kinds.len() {
+        if kinds[index] == Kind::Unit && kinds[index - 1] == Kind::Digit {
+            kinds[index] = Kind::Digit;
+        }
+    }
+    for index in (0..kinds.len().saturating_sub(1)).rev() {
+        let before_number = kinds[index + 1] == Kind::Digit;
+        let is_free = index == 0 || kinds[index - 1] == Kind::Neutral;
+        let is_sign = kinds[index] == Kind::Unit || kinds[index] == Kind::NumberSign && is_free;
+        if before_number && is_sign {
+            kinds[index] = Kind::Digit;
+        }
     }
 }
 
@@ -206,6 +227,19 @@ mod tests {
             to_logical("2 1 \u{5D0}"),
             "\u{5D0} 1 2",
             "two numbers are two stretches"
+        );
+    }
+
+    #[test]
+    fn signs_and_units_stay_with_their_number() {
+        assert_eq!(
+            to_logical("5% -4.3 \u{5D1}\u{5D0}"),
+            "\u{5D0}\u{5D1} -4.3 5%"
+        );
+        assert_eq!(
+            to_logical("7-\u{5D1} \u{5D0}"),
+            "\u{5D0} \u{5D1}-7",
+            "a hyphen ties a prefix to its number"
         );
     }
 

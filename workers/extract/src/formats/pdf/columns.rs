@@ -14,6 +14,12 @@ const LEAST_LINES: usize = 3;
 /// Letters that two lines have on average to be a column all the same: the end of an article, set in columns of equal height.
 const LETTERS_OF_TWO_LINES: f32 = 26.0;
 
+/// Letters that a line of running text has: a column of a newspaper has 30, a cell of a table rarely 15.
+const LEAST_LETTERS: f32 = 16.0;
+
+/// Letters that the lines of a column with baselines of its own have on average.
+const LEAST_LETTERS_APART: f32 = 3.0;
+
 /// What stands on one side of a gutter: one entry per row of the band, empty where the side has no text.
 pub(super) struct Side<'w> {
     rows: Vec<&'w [Word]>,
@@ -39,35 +45,56 @@ impl<'w> Side<'w> {
     }
 
     /// Whether the lines read as running text.
-    fn is_running_text(&self) -> bool {
-        /// A column of a newspaper has 30 letters a line, a cell of a table rarely 15.
-        const LEAST_LETTERS: f32 = 16.0;
+    fn is_running_text(&self, gutter: f32) -> bool {
         /// Share of lines that reach (nearly) the right end of the column.
         const LEAST_FILLED: f32 = 0.4;
-        let count = self.count() as f32;
+        let (left, right) = self.extent();
+        let filled = self
+            .lines()
+            .filter(|line| end(line) - left > 0.75 * (right - left))
+            .count();
+        let with_cells = self.lines().filter(|line| has_cells(line, gutter)).count();
+        let count = self.count();
+        self.letters_per_line() >= LEAST_LETTERS
+            && filled as f32 >= LEAST_FILLED * count as f32
+            && with_cells * 2 <= count
+    }
+
+    /// Whether a paragraph stands on this side: lines one below the other that fill its width. Around it may be tables and figures.
+    fn holds_paragraph(&self, gutter: f32) -> bool {
+        /// Rows of a table are as long as this by chance, but not so many in a row.
+        const LEAST_LINES: usize = 4;
+        /// Share of the width that a line fills; set flush left, lines end up to a long word before the edge.
+        const LEAST_FILLED: f32 = 0.85;
+        let (left, right) = self.extent();
+        let mut stretch = 0;
+        self.lines().any(|line| {
+            let full = end(line) - line[0].u0 > LEAST_FILLED * (right - left);
+            let text: f32 = line.iter().map(|word| letters(&word.text)).sum();
+            let is_prose = full && text >= LEAST_LETTERS && !has_cells(line, gutter);
+            stretch = if is_prose { stretch + 1 } else { 0 };
+            stretch >= LEAST_LINES
+        })
+    }
+
+    fn extent(&self) -> (f32, f32) {
         let left = self
             .lines()
             .map(|line| line[0].u0)
             .fold(f32::INFINITY, f32::min);
-        let right = self
-            .lines()
-            .map(|line| line[line.len() - 1].u1)
-            .fold(f32::NEG_INFINITY, f32::max);
-        let filled = self
-            .lines()
-            .filter(|line| line[line.len() - 1].u1 - left > 0.75 * (right - left))
-            .count();
-        self.letters_per_line() >= LEAST_LETTERS && filled as f32 / count >= LEAST_FILLED
+        let right = self.lines().map(end).fold(f32::NEG_INFINITY, f32::max);
+        (left, right)
     }
+}
 
-    /// Whether most lines have a gap as wide as a gutter in them, as rows of a table do.
-    fn has_cells(&self, gutter: f32) -> bool {
-        let wide = |line: &&[Word]| {
-            line.windows(2)
-                .any(|pair| pair[1].u0 - pair[0].u1 > gutter.min(2.0 * pair[0].size))
-        };
-        self.lines().filter(wide).count() * 2 > self.count()
-    }
+fn end(line: &[Word]) -> f32 {
+    line[line.len() - 1].u1
+}
+
+/// Whether a line has a gap as wide as a gutter in it, as rows of a table do.
+fn has_cells(line: &[Word], gutter: f32) -> bool {
+    line.windows(2)
+        .any(|pair| pair[1].u0 - pair[0].u1 > gutter.min(2.0 * pair[0].size))
 }
 
 /// Letters of a word, a Chinese character counting as two: it says as much and is twice as wide.
@@ -99,11 +126,17 @@ pub(super) fn are_columns(left: &Side<'_>, right: &Side<'_>, gutter: f32) -> boo
         .filter(|(left, right)| !left.is_empty() && !right.is_empty())
         .count();
     if shared * 2 < fewest {
-        return true;
+        // Columns that share few baselines are set apart from each other. So are the numbers in tall cells of a table.
+        return [left, right]
+            .iter()
+            .all(|side| side.letters_per_line() >= LEAST_LETTERS_APART);
     }
     [left, right]
         .iter()
-        .all(|side| side.is_running_text() && !side.has_cells(gutter))
+        .all(|side| side.is_running_text(gutter))
+        || [left, right]
+            .iter()
+            .all(|side| side.holds_paragraph(gutter))
 }
 
 /// The groups of rows of a band that is a table whose cells hold several lines each; `None` for columns.
@@ -200,6 +233,61 @@ mod tests {
             "without any tables in it",
         ]);
         assert!(are_columns(&view(&left), &view(&right), 20.0));
+    }
+
+    #[test]
+    fn numbers_in_the_middle_of_tall_cells_are_a_table() {
+        let labels = side(&[
+            "Premature mortality, in years",
+            "",
+            "of life lost before age 75",
+            "",
+            "Between-state inequality",
+            "",
+        ]);
+        let numbers = side(&["", "7108 6960 6920", "", "", "0.0762 0.0785", ""]);
+        let text = side(&["", "short lines", "", "of a side note", "", "beside them"]);
+        let blank = |rows: Vec<Vec<Word>>| -> Vec<Vec<Word>> {
+            rows.into_iter()
+                .map(|row| {
+                    row.into_iter()
+                        .filter(|word| !word.text.is_empty())
+                        .collect()
+                })
+                .collect()
+        };
+        let (labels, numbers, text) = (blank(labels), blank(numbers), blank(text));
+        assert!(!are_columns(&view(&labels), &view(&numbers), 20.0));
+        assert!(are_columns(&view(&labels), &view(&text), 20.0));
+    }
+
+    #[test]
+    fn a_table_inside_a_column_of_text_does_not_make_the_page_a_table() {
+        let prose = [
+            "a line of running text here",
+            "goes on to the right side",
+            "and to the next line too",
+            "until the paragraph ends",
+        ];
+        let table = [
+            "files open      12",
+            "naming         60",
+            "files cached   24",
+            "shared locks    0",
+            "directories     8",
+        ];
+        let left = side(&[&prose[..], &table[..]].concat());
+        let right = side(&["other words that fill up it"; 9]);
+        let left: Vec<Vec<Word>> = left
+            .into_iter()
+            .map(|row| {
+                row.into_iter()
+                    .filter(|word| !word.text.is_empty())
+                    .collect()
+            })
+            .collect();
+        assert!(are_columns(&view(&left), &view(&right), 15.0));
+        assert!(!are_columns(&view(&left[4..]), &view(&right[4..]), 15.0));
     }
 
     #[test]

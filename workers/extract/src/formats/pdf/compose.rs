@@ -5,9 +5,10 @@
 
 use std::collections::HashSet;
 
-use super::bidi::to_logical;
+use super::bidi::{is_mostly_right_to_left, to_logical};
 use super::geometry::{Frame, Rect};
 use super::order::{Block, Line as Words, median_pitch};
+use super::words::Word;
 use crate::document::Line;
 
 /// The text of a page and where its lines stand.
@@ -47,20 +48,33 @@ pub(super) fn read_lines(
             } else {
                 Lead::Paragraph
             };
-            let visual = words
-                .iter()
-                .map(|word| word.text.as_str())
-                .collect::<Vec<_>>()
-                .join(" ");
+            let text = spaced_list_number(reading_text(words));
             let bbox = frame.rect_out(bounds(words)).clamp_to(width, height);
-            lines.push(ReadLine {
-                text: spaced_list_number(to_logical(&visual)),
-                bbox,
-                lead,
-            });
+            lines.push(ReadLine { text, bbox, lead });
         }
     }
     lines
+}
+
+/// The words of a line in reading order: those of a right-to-left line turned around, cell by cell if it is a row of a table.
+fn reading_text(words: &Words) -> String {
+    /// White space between cells, as a share of the font size.
+    const CELL_GAP: f32 = 1.0;
+    let visual = joined(words);
+    if !is_mostly_right_to_left(&visual) {
+        return to_logical(&visual);
+    }
+    let cells = words.chunk_by(|a, b| b.u0 - a.u1 < CELL_GAP * a.size.min(b.size));
+    let read: Vec<String> = cells.rev().map(|cell| to_logical(&joined(cell))).collect();
+    read.join(" ")
+}
+
+fn joined(words: &[Word]) -> String {
+    words
+        .iter()
+        .map(|word| word.text.as_str())
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 /// `12.Text` is an item of a list whose number leaves no room for a gap.
@@ -95,7 +109,7 @@ fn bounds(words: &Words) -> Rect {
     /// Shares of the font size above and below the baseline; fonts give their own, but rarely true, values.
     const ASCENT: f32 = 0.8;
     const DESCENT: f32 = 0.22;
-    let of = |word: &super::words::Word| Rect {
+    let of = |word: &Word| Rect {
         x0: word.u0,
         y0: word.v - ASCENT * word.size,
         x1: word.u1,
@@ -277,6 +291,19 @@ mod tests {
             composed(&[("2.5mm and 1.NF", 100.0)]).text,
             "2.5mm and 1.NF"
         );
+    }
+
+    #[test]
+    fn cells_of_a_right_to_left_table_are_read_one_by_one() {
+        let mut row = words("1 296", 50.0, 100.0, 10.0);
+        row.extend(words("\u{5D1}\u{5D0} \u{5D2}", 200.0, 100.0, 10.0));
+        let block: Block = vec![row];
+        let page = compose(&read_lines(
+            &[block],
+            Frame::of(Angle::UPRIGHT),
+            (600.0, 800.0),
+        ));
+        assert_eq!(page.text, "\u{5D2} \u{5D0}\u{5D1} 1 296");
     }
 
     #[test]

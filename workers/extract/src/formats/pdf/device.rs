@@ -14,8 +14,9 @@ use hayro_interpret::{
     BlendMode, ClipPath, Device, DrawMode, DrawProps, Image, ImageDrawProps, Paint, SoftMask,
 };
 
+use super::codes::name_unknown;
 use super::geometry::Angle;
-use super::glyph::{Glyph, GlyphText, name_leaders};
+use super::glyph::{Glyph, GlyphText};
 use super::limits::{MAX_CLIPS, MAX_DRAW_CALLS, MAX_GLYPHS};
 use super::score::is_junk;
 use super::strings::decode_text_string;
@@ -38,6 +39,18 @@ pub(super) struct PageContent {
     pub(super) picture_share: f32,
     /// Whether the page was left before its end.
     pub(super) cut_short: bool,
+}
+
+impl PageContent {
+    /// Whether the fonts of the page do not say what most of its glyphs mean.
+    pub(super) fn is_mostly_unknown(&self) -> bool {
+        let unknown = self
+            .glyphs
+            .iter()
+            .filter(|glyph| glyph.text == GlyphText::UNKNOWN)
+            .count();
+        unknown * 2 > self.glyphs.len()
+    }
 }
 
 /// The device itself.
@@ -70,7 +83,7 @@ impl TextDevice {
 
     /// What was drawn.
     pub(super) fn into_content(mut self) -> PageContent {
-        name_leaders(&mut self.content.glyphs);
+        name_unknown(&mut self.content.glyphs);
         self.content
     }
 

@@ -25,19 +25,6 @@ pub(super) struct Glyph {
     pub(super) code: u32,
 }
 
-/// Takes runs of one glyph of unknown meaning for the dots that lead from an entry to its number: no other text repeats itself so.
-pub(super) fn name_leaders(glyphs: &mut [Glyph]) {
-    /// Fewer in a row may be anything.
-    const LEAST_RUN: usize = 4;
-    for run in glyphs.chunk_by_mut(|a, b| a.text == b.text && a.code == b.code) {
-        if run.len() >= LEAST_RUN && run[0].text == GlyphText::UNKNOWN {
-            for glyph in run {
-                glyph.text = GlyphText::One('.');
-            }
-        }
-    }
-}
-
 /// The text of a glyph: nearly always one character.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum GlyphText {
@@ -114,7 +101,6 @@ fn is_ignorable(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::glyph;
     use super::*;
 
     fn clean(text: &str) -> String {
@@ -129,29 +115,6 @@ mod tests {
         assert_eq!(clean("\u{FB03}"), "ffi");
         assert_eq!(clean("\u{FEFB}"), "\u{644}\u{627}", "lam with alef");
         assert_eq!(clean("\u{FE91}"), "\u{628}", "initial beh");
-    }
-
-    #[test]
-    fn a_glyph_repeated_without_end_is_a_leader() {
-        let unknown = |code| Glyph {
-            text: GlyphText::UNKNOWN,
-            code,
-            ..glyph("x", 0.0, 0.0, 10.0)
-        };
-        let mut glyphs = vec![
-            unknown(7),
-            unknown(8),
-            unknown(9),
-            unknown(9),
-            unknown(9),
-            unknown(9),
-        ];
-        name_leaders(&mut glyphs);
-        let dots = glyphs
-            .iter()
-            .filter(|glyph| glyph.text == GlyphText::One('.'))
-            .count();
-        assert_eq!((dots, &glyphs[0].text), (4, &GlyphText::UNKNOWN));
     }
 
     #[test]

@@ -9,7 +9,9 @@
 //! the sandbox's concern; `limits` keeps ordinary hostility from getting that far.
 
 mod bidi;
+mod clusters;
 mod cmaps;
+mod codes;
 mod columns;
 mod compose;
 mod device;

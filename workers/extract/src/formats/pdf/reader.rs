@@ -198,7 +198,10 @@ fn has_usable_text(text: &str, content: &PageContent) -> bool {
     const STAMP_LETTERS: usize = 30;
     let letters = text.chars().filter(|c| c.is_alphanumeric()).count();
     let is_scan = content.picture_share >= SCAN_SHARE && letters < STAMP_LETTERS;
-    letters > 0 && Score::of(text).is_readable() && !is_scan
+    let score = Score::of(text);
+    // pdf-extract makes up for fonts that say nothing, but often with the wrong letters or with a few of them only.
+    let is_made_up = content.is_mostly_unknown() && !score.accounts_for(content.glyphs.len());
+    letters > 0 && score.is_readable() && !is_scan && !is_made_up
 }
 
 fn with_text(number: u32, (width, height): (f32, f32), chosen: Chosen) -> Page {

@@ -4,6 +4,9 @@
 //! because that order is nearly always right within a word. Runs are then gathered by baseline. Superscripts and subscripts join the
 //! row that they lean on. Columns are not known here: a row may hold the lines of several.
 
+use unicode_normalization::char::is_combining_mark;
+
+use super::clusters::combining_form;
 use super::glyph::Glyph;
 
 /// A glyph in the frame of its text: `u` along the baseline, `v` down the page.
@@ -43,6 +46,8 @@ struct Run {
     u1: f32,
     v: f32,
     size: f32,
+    /// Whether it consists of accents and vowel signs, which are drawn over other letters.
+    is_marks: bool,
 }
 
 fn runs(glyphs: &[Placed<'_>]) -> Vec<Run> {
@@ -53,6 +58,7 @@ fn runs(glyphs: &[Placed<'_>]) -> Vec<Run> {
                 run.count += 1;
                 run.u0 = run.u0.min(glyph.u0);
                 run.u1 = run.u1.max(glyph.u1);
+                run.is_marks &= is_mark(glyph);
             }
             _ => runs.push(Run {
                 first: index,
@@ -61,10 +67,16 @@ fn runs(glyphs: &[Placed<'_>]) -> Vec<Run> {
                 u1: glyph.u1,
                 v: glyph.v,
                 size: glyph.glyph.size,
+                is_marks: is_mark(glyph),
             }),
         }
     }
     runs
+}
+
+fn is_mark(glyph: &Placed<'_>) -> bool {
+    let text = glyph.glyph.text.single();
+    text.is_some_and(|c| is_combining_mark(c) || combining_form(c).is_some())
 }
 
 fn continues(run: &Run, glyph: &Placed<'_>) -> bool {
@@ -161,13 +173,22 @@ fn attach_scripts(bands: &mut [Band], runs: &[Run]) {
 
 fn leans_on(run: &Run, band: &Band, runs: &[Run]) -> bool {
     let rise = band.v - run.v;
+    let bases = || {
+        band.runs
+            .iter()
+            .map(|&index| &runs[index])
+            .filter(|base| !base.is_marks)
+    };
+    if run.is_marks && rise.abs() < 0.9 * band.size {
+        return bases().any(|base| run.u0 < base.u1 && run.u1 > base.u0);
+    }
     // A superscript starts at most 0.7 of the base size above the baseline, a subscript at most 0.35 below.
     let is_script = run.size < 0.85 * band.size
         && run.size > 0.4 * band.size
         && rise < 0.7 * band.size
         && rise > -0.35 * band.size;
     is_script
-        && band.runs.iter().map(|&index| &runs[index]).any(|base| {
+        && bases().any(|base| {
             let gap = (run.u0 - base.u1).max(base.u0 - run.u1);
             base.size > run.size / 0.85 && gap < 0.25 * base.size && gap > -0.3 * run.size
         })
@@ -225,6 +246,15 @@ mod tests {
             glyph("y", 19.0, 100.0, 10.0),
         ];
         assert_eq!(texts(&rows(&place(&glyphs))), ["x2y"]);
+    }
+
+    #[test]
+    fn a_vowel_sign_drawn_above_a_line_joins_it() {
+        let glyphs = [
+            glyph("\u{64B}", 10.5, 96.0, 10.0),
+            glyph("\u{627}", 10.0, 100.0, 10.0),
+        ];
+        assert_eq!(texts(&rows(&place(&glyphs))), ["\u{627}\u{64B}"]);
     }
 
     #[test]

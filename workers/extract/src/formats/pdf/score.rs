@@ -5,6 +5,8 @@
 //! backwards count as junk. The measure knows no language and no dictionary; it ranks two readings of one page and finds pages whose
 //! text layer is worthless, nothing finer.
 
+use unicode_normalization::char::is_combining_mark;
+
 use super::words::is_written_without_spaces;
 
 /// The plausibility of a text: its tokens, by what they look like.
@@ -12,7 +14,7 @@ use super::words::is_written_without_spaces;
 pub(super) struct Score {
     /// Words of ordinary length.
     words: f32,
-    /// Words with characters in them that stand for nothing.
+    /// Words with characters in them that stand for nothing, or with more signs than letters.
     broken: f32,
     /// Tokens that are nothing but such characters.
     junk: f32,
@@ -24,8 +26,8 @@ pub(super) struct Score {
     digits: f32,
 }
 
-/// What a token of junk costs, in words. A broken word costs nothing but itself: it can still be guessed.
-const JUNK_COST: f32 = 2.0;
+/// What a token of junk costs, in words. Little: an engine that leaves out what it cannot read is no better for it.
+const JUNK_COST: f32 = 0.5;
 /// What a single letter costs, in words.
 const SINGLE_COST: f32 = 0.5;
 
@@ -66,7 +68,8 @@ impl Score {
             (_, 1..) => self.broken += 1.0,
             (1, _) if core.chars().all(char::is_numeric) => self.digits += 1.0,
             (1, _) => self.singles += 1.0,
-            (2..=LONGEST, _) => self.words += 1.0,
+            (2..=LONGEST, _) if is_mostly_alphanumeric(core) => self.words += 1.0,
+            (2..=LONGEST, _) => self.broken += 1.0,
             _ => self.glued += letters as f32 / ORDINARY,
         }
     }
@@ -91,11 +94,30 @@ impl Score {
         (good / tokens.max(1.0)).clamp(0.0, 1.0)
     }
 
-    /// Whether there is more text than junk.
+    /// Whether there is more text than junk, and words in it.
     pub(super) fn is_readable(self) -> bool {
-        let text = self.words + self.glued + self.singles + self.digits + self.broken / 2.0;
-        text > 0.0 && text > self.junk + self.broken / 2.0
+        /// Garbage gets by chance what looks like a word in ten.
+        const LEAST_SHARE: f32 = 0.15;
+        let text = self.words + self.glued + self.singles + self.digits;
+        text > self.junk + self.broken && self.share() >= LEAST_SHARE
     }
+
+    /// Whether the words can be what `glyphs` glyphs on a page say. A text that is much shorter leaves most of the page out.
+    pub(super) fn accounts_for(self, glyphs: usize) -> bool {
+        /// Letters of an average word.
+        const WORD: f32 = 5.0;
+        /// Least share of the glyphs; the others may be numbers, signs and spaces.
+        const LEAST: f32 = 0.4;
+        self.words * WORD >= LEAST * glyphs as f32
+    }
+}
+
+fn is_mostly_alphanumeric(word: &str) -> bool {
+    let signs = word
+        .chars()
+        .filter(|c| !c.is_alphanumeric() && !is_combining_mark(*c))
+        .count();
+    signs * 2 <= word.chars().count()
 }
 
 /// Whether `c` stands for nothing: unknown, private use, control.

@@ -90,12 +90,13 @@ pub(super) fn is_unreadable(page: &Page<'_>) -> bool {
     let is_nothing = page
         .page_stream()
         .is_none_or(|content| content.trim_ascii().is_empty());
-    let streams = content_streams(page);
-    let named_something = streams.is_empty()
-        || streams
-            .iter()
-            .any(|stream| !stream.raw_data().trim_ascii().is_empty());
-    is_nothing && named_something
+    // A blank page has content that decodes to nothing, or names an empty list.
+    let is_blank = || {
+        let streams = content_streams(page);
+        streams.iter().all(|stream| stream.decoded_data().is_ok())
+            && (!streams.is_empty() || page.raw().get::<Array<'_>>(CONTENTS).is_some())
+    };
+    is_nothing && !is_blank()
 }
 
 /// The text that `glyphs` make on a page of `size` points, in reading order.

@@ -194,7 +194,12 @@ fn table() {
                 result.as_ref().map_or_else(ToString::to_string, summary)
             );
             if let (Ok(out), Some(folder)) = (&result, env::var_os("QUIRE_DUMP")) {
-                fs::write(Path::new(&folder).join(format!("{name}.txt")), out.text()).unwrap();
+                let pages: Vec<&str> = out.pages.iter().map(|page| page.text.as_str()).collect();
+                fs::write(
+                    Path::new(&folder).join(format!("{name}.txt")),
+                    pages.join("\u{c}"),
+                )
+                .unwrap();
             }
         }
     }
