@@ -4,11 +4,14 @@
 //! model) and where writers put what matters: first in its section or paragraph. Each part of the document, its
 //! sections or equal stretches of text, gives its best sentence, so a summary never is only the beginning.
 
+use std::collections::HashSet;
+
 use crate::error::ModelError;
 
 use super::central::{centrality, centroid_cosines};
 use super::context::points_back;
 use super::corpus::{Corpus, Shape};
+use super::fold::fold;
 use super::intent::Length;
 use super::mmr::{dot, overlap};
 use super::rank::Embedding;
@@ -98,8 +101,16 @@ fn wanted(usable: usize, sections: usize, length: Length) -> usize {
     }
 }
 
-/// Sentences good enough to be quoted alone; when there are none, whatever text there is.
+/// Sentences good enough to be quoted alone, each once however often the document repeats it.
 fn usable(corpus: &Corpus<'_>) -> Vec<usize> {
+    let mut seen = HashSet::new();
+    let mut usable = readable(corpus);
+    usable.retain(|at| seen.insert(fold(&corpus.shown(*at))));
+    usable
+}
+
+/// Sentences good enough to be quoted alone; when there are none, whatever text there is.
+fn readable(corpus: &Corpus<'_>) -> Vec<usize> {
     let all = 0..corpus.sentences.len();
     let good: Vec<usize> = all.clone().filter(|at| is_good(corpus, *at)).collect();
     if !good.is_empty() {

@@ -106,6 +106,21 @@ fn reaches(count: usize, of: usize, percent: usize) -> bool {
 }
 
 #[test]
+fn a_summary_says_what_a_document_repeats_once() {
+    let page = "The bridge was opened in 1932 after eight years of work on both of its towers.\n\n\
+                All ships pay a toll of four crowns when they pass below the bridge.\n\n\
+                All ships pay a toll of four crowns when they pass below the bridge.";
+    let passages = passages_from_page(1, page);
+    let (answer, _) = ask(&Extractive::new(None), &request("Summarise", &passages));
+    assert_eq!(
+        answer.text.matches("All ships").count(),
+        1,
+        "{}",
+        answer.text
+    );
+}
+
+#[test]
 fn words_alone_keep_their_rates() {
     let rates = rates(&QuestionSet::read_all(&fixtures()), &Extractive::new(None));
     assert!(reaches(rates.at_1, rates.answerable, 75), "{rates:?}");
@@ -114,10 +129,10 @@ fn words_alone_keep_their_rates() {
     assert!(reaches(rates.near_refused, rates.near, 80), "{rates:?}");
 }
 
-/// Runs only where a model is installed: `QUIRE_MODELS_DIR` names the directory of models.
+/// Runs only where a model is installed: `QUIRE_TEST_MODELS` names the directory of models.
 #[test]
 fn embeddings_raise_the_rates() {
-    let Some(dir) = std::env::var_os("QUIRE_MODELS_DIR") else {
+    let Some(dir) = std::env::var_os("QUIRE_TEST_MODELS") else {
         return;
     };
     let Ok(embedder) = open_default_embedder(&ModelDir::new(dir)) else {

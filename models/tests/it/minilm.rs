@@ -1,4 +1,4 @@
-//! The real model against vectors that numpy computed, when it is installed: in `QUIRE_MODELS_DIR`, else in `models-cache` beside
+//! The real model against vectors that numpy computed, when it is installed: in `QUIRE_TEST_MODELS`, else in `models-cache` beside
 //! the workspace. Without it there is nothing to test here, and the tests say so.
 
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ struct Known {
 #[expect(clippy::print_stderr, reason = "a skipped test must be seen")]
 fn installed() -> Option<std::sync::Arc<dyn Embedder>> {
     let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../models-cache");
-    let root = std::env::var_os("QUIRE_MODELS_DIR").map_or(beside, PathBuf::from);
+    let root = std::env::var_os("QUIRE_TEST_MODELS").map_or(beside, PathBuf::from);
     match open_default_embedder(&ModelDir::new(root)) {
         Ok(embedder) => Some(embedder),
         Err(ModelError::NotInstalled { model }) => {

@@ -1,6 +1,7 @@
 //! A prompt read against one table: what to compute, of which column, over which rows.
 
 use crate::extractive::prompt::{Prompt, number as small_number};
+use crate::extractive::stopwords;
 use crate::extractive::wordlist::holds;
 use crate::passage::ColumnFacts;
 
@@ -30,6 +31,8 @@ pub(super) struct Ask {
     pub(super) limit: usize,
     /// Whether the prompt wants rows and not only a value: `which country has the highest population`.
     wants_row: bool,
+    /// What the prompt wants measured, when no column is named so: the `rating` of `highest rating`.
+    pub(super) unknown: Option<String>,
 }
 
 /// A column to compute with, and what the words about it make of the operation.
@@ -58,7 +61,13 @@ impl Ask {
         let counted = at
             .filter(|_| limit.is_none())
             .and_then(|at| reading.counted(&prompt.words()[at]));
-        let target = counted.unwrap_or_else(|| reading.target(table, prompt, named));
+        let mut target = counted.unwrap_or_else(|| reading.target(table, prompt, named));
+        let unknown = at
+            .filter(|_| reading.is_guess(target, prompt))
+            .and_then(|at| unknown_measure(prompt, at, &mentions));
+        if unknown.is_some() {
+            target.column = None;
+        }
         let names_other = mentions
             .iter()
             .any(|mention| Some(mention.column) != target.column);
@@ -73,6 +82,7 @@ impl Ask {
             group,
             limit,
             wants_row,
+            unknown,
         }
     }
 
@@ -150,6 +160,19 @@ impl Reading<'_> {
             .unwrap_or_else(|| plain((numbers.len() == 1).then(|| numbers[0])))
     }
 
+    /// Whether nothing in the prompt speaks for the column: it is only the one that could be computed with.
+    fn is_guess(&self, target: Target, prompt: &Prompt) -> bool {
+        let Some(column) = target.column else {
+            return false;
+        };
+        let is_named = self.mentions.iter().any(|mention| mention.column == column);
+        let mut hints = prompt
+            .words()
+            .iter()
+            .flat_map(|word| ranked_by(word).split_ascii_whitespace());
+        !is_named && !hints.any(|hint| self.has_hint(column, hint))
+    }
+
     fn fits(&self, column: usize, operation: Operation) -> bool {
         let ranked = operation.ranks() || operation == Operation::Range;
         (!operation.needs_numbers() || is_number(&self.columns[column]))
@@ -170,6 +193,26 @@ impl Reading<'_> {
                 .any(|word| word.starts_with(part)),
         }
     }
+}
+
+/// The word behind the one that names the operation, when that speaks of a measure (`highest rating`, not `largest country`) and
+/// no column is called so.
+fn unknown_measure(prompt: &Prompt, at: usize, mentions: &[Mention]) -> Option<String> {
+    const MEASURES: &str = "highest lowest maximum minimum max min average mean median total sum \
+                            hochste hochsten niedrigste niedrigsten durchschnittliche moyenne promedio";
+    const ANY: &str = "value values number numbers amount figure figures entry row rows wert werte valeur valor";
+    let words = prompt.words();
+    if !holds(MEASURES, &words[at]) {
+        return None;
+    }
+    let behind = (at + 1..words.len()).find(|word| !holds("of the all", &words[*word]))?;
+    let word = &words[behind];
+    let is_known = mentions.iter().any(|mention| mention.covers(behind))
+        || holds(ANY, word)
+        || holds(MEASURES, word)
+        || holds(stopwords::ENGLISH, word)
+        || holds(stopwords::GERMAN, word);
+    (!is_known).then(|| word.clone())
 }
 
 /// `top 3`, `three largest`: the number beside the word that ranks, and its index.

@@ -21,7 +21,7 @@ use super::wording::{conditions, left_out, place, scope};
 /// The largest or smallest value of a column, with the rows that have it.
 pub(super) fn extreme(table: &Table<'_>, ask: &Ask, reply: &mut Reply<'_>) -> bool {
     let Some(column) = ask.target else {
-        return which_column(table, reply);
+        return which_column(table, ask, reply);
     };
     let facts = &table.facts.columns[column];
     let largest = ask.operation == Operation::Largest;

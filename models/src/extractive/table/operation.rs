@@ -150,6 +150,7 @@ pub(super) fn ranked_by(adjective: &str) -> &'static str {
             "size area population amount"
         }
         "populous" => "population",
+        "paid" => "salary wage pay income",
         _ => "",
     }
 }

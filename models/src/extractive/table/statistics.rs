@@ -19,7 +19,7 @@ const MAX_GROUPS: usize = 20;
 /// Writes one statistic.
 pub(super) fn statistic(table: &Table<'_>, ask: &Ask, reply: &mut Reply<'_>) {
     let Some(column) = ask.target else {
-        which_column(table, reply);
+        which_column(table, ask, reply);
         return;
     };
     let facts = &table.facts.columns[column];
@@ -59,7 +59,7 @@ pub(super) fn statistic(table: &Table<'_>, ask: &Ask, reply: &mut Reply<'_>) {
 /// Writes the smallest and the largest value of a column.
 pub(super) fn range(table: &Table<'_>, ask: &Ask, reply: &mut Reply<'_>) -> bool {
     let Some(column) = ask.target else {
-        return which_column(table, reply);
+        return which_column(table, ask, reply);
     };
     let facts = &table.facts.columns[column];
     let mut numbers: Vec<f64> = selected(table, ask)
@@ -85,7 +85,7 @@ pub(super) fn range(table: &Table<'_>, ask: &Ask, reply: &mut Reply<'_>) -> bool
 }
 
 /// Says that the prompt does not name a column that this can be computed of.
-pub(super) fn which_column(table: &Table<'_>, reply: &mut Reply<'_>) -> bool {
+pub(super) fn which_column(table: &Table<'_>, ask: &Ask, reply: &mut Reply<'_>) -> bool {
     let names: Vec<&str> = number_columns(table.facts)
         .into_iter()
         .map(|at| table.facts.columns[at].name.as_str())
@@ -93,12 +93,16 @@ pub(super) fn which_column(table: &Table<'_>, reply: &mut Reply<'_>) -> bool {
     reply.not_answered();
     if names.is_empty() {
         reply.say("The table has no column of numbers to compute this from.");
-    } else {
-        reply.say(&format!(
-            "The prompt does not say which column is meant. Columns of numbers are: {}.",
-            names.join(", ")
-        ));
+        return true;
     }
+    let why = ask.unknown.as_ref().map_or_else(
+        || "The prompt does not say which column is meant.".to_owned(),
+        |word| format!("The table has no column called {word:?}."),
+    );
+    reply.say(&format!(
+        "{why} Columns of numbers are: {}.",
+        names.join(", ")
+    ));
     true
 }
 

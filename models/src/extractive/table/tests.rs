@@ -283,6 +283,31 @@ fn a_column_that_is_not_named_is_asked_for() {
 }
 
 #[test]
+fn a_measure_that_no_column_holds_is_not_taken_from_another() {
+    for prompt in [
+        "Which country has the highest rating?",
+        "What is the average rating?",
+        "the maximum speed of all",
+    ] {
+        let answer = ask(prompt);
+        assert!(!answer.answered, "{prompt}: {}", answer.text);
+        assert!(
+            answer.text.contains("no column called"),
+            "{prompt}: {}",
+            answer.text
+        );
+    }
+    for prompt in [
+        "What is the largest country?",
+        "What is the highest value?",
+        "Which country has the highest population?",
+        "What is the maximum in Europe?",
+    ] {
+        assert!(ask(prompt).answered, "{prompt}");
+    }
+}
+
+#[test]
 fn conditions() {
     for (prompt, markers) in [
         ("Show me row 3", vec!["[row 3]"]),

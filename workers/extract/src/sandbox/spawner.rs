@@ -129,7 +129,8 @@ fn serve(recipe: &Recipe, orders: &Receiver<Order>, idle: &IdleChildren) {
                 if idle.lock().is_empty()
                     && let Ok(child) = spawn(recipe)
                 {
-                    idle.lock().push(child);
+                    // Under the used ones: those have their fonts and pages of memory warm.
+                    idle.lock().insert(0, child);
                 }
             }
             Order::Bury(child) => drop(child),
