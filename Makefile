@@ -7,7 +7,7 @@ export CARGO_TERM_COLOR ?= auto
 # The model that tests and benchmarks load; `make run` keeps its own in QUIRE_MODELS_DIR or data/models.
 TEST_MODELS := $(CURDIR)/target/models
 
-.PHONY: help setup run test lint fmt docs prepare bench deny clean-data
+.PHONY: help setup run test lint fmt docs prepare bench chaos deny clean-data
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,17 @@ bench: setup ## Measure start, accept, pickup and event latency of a release bui
 	cargo build --release --workspace --bins
 	@QUIRE_MODELS_DIR=$(TEST_MODELS) target/release/quire models pull
 	QUIRE_TEST_MODELS=$(TEST_MODELS) cargo bench -p quire --bench service
+	cargo bench -p quire-store --bench queue
+
+JOBS ?= 20000
+FAULTS ?= 1000
+SEED ?= 1
+chaos: setup ## Kill, freeze and stop everything at random under load, about half an hour: JOBS=20000 FAULTS=1000 SEED=1
+	cargo build --release --workspace --bins
+	@! grep -q FAILPOINT_FILE target/release/quire || { echo 'quire: the release program has failpoints in it'; exit 1; }
+	cargo nextest run --workspace --no-run
+	CHAOS_PROGRAM=$(CURDIR)/target/release/quire CHAOS_JOBS=$(JOBS) CHAOS_FAULTS=$(FAULTS) CHAOS_SEED=$(SEED) \
+		cargo nextest run --profile chaos --workspace --no-capture -E 'test(nothing_is_lost_and_nothing_is_seen_twice)'
 
 deny: ## Check licences and duplicate versions of the dependencies (needs cargo-deny)
 	cargo deny check licenses bans sources

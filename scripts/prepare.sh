@@ -3,6 +3,10 @@
 # Usage: scripts/prepare.sh [postgres://user@host:port]   (default: a scratch server, removed afterwards)
 set -euo pipefail
 cd "$(dirname "$0")/.."
+# One at a time: two would take each other's compilation for their own and miss queries.
+mkdir -p target
+exec 9>target/.prepare.lock
+flock 9
 scratch="$(mktemp -d)"
 fresh="$scratch/sqlx"
 mkdir "$fresh"
@@ -50,6 +54,6 @@ done
 touch store/src/lib.rs
 DATABASE_URL="$url" SQLX_OFFLINE=false SQLX_OFFLINE_DIR="$fresh" cargo check -p quire-store --all-features
 mkdir -p .sqlx
-find .sqlx -name 'query-*.json' -delete
+rm -f .sqlx/query-*.json
 cp "$fresh"/query-*.json .sqlx/
 echo "$(find .sqlx -name 'query-*.json' | wc -l) queries in .sqlx"

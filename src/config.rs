@@ -14,6 +14,7 @@ use figment::{
     Figment,
     providers::{Env, Format, Serialized, Toml},
 };
+use quire_workers::Retention;
 use serde::{Deserialize, Serialize};
 
 /// The commented defaults: the reference of every setting.
@@ -23,7 +24,20 @@ pub const DEFAULTS: &str = include_str!("config.default.toml");
 const MIN_UPLOAD_LIMIT: u64 = 1024;
 
 /// Variables with our prefix that are switches of the command line, of the parser and of the tests, not settings.
-const NOT_SETTINGS: [&str; 5] = ["config", "parse", "url", "corpus", "test_models"];
+const NOT_SETTINGS: [&str; 6] = [
+    "config",
+    "parse",
+    "url",
+    "corpus",
+    "test_models",
+    "test_engine",
+];
+
+/// Limits on the running time of a job: one second to thirty days.
+const JOB_SECONDS: std::ops::RangeInclusive<u64> = 1..=2_592_000;
+
+/// Days that something may be kept: a day to a century.
+const RETENTION_DAYS: std::ops::RangeInclusive<u32> = 1..=36_500;
 
 /// More parallel jobs than this on one machine only compete for its memory.
 const MAX_WORKERS: usize = 256;
@@ -50,8 +64,22 @@ pub struct Config {
     pub models_dir: PathBuf,
     /// Largest upload in bytes.
     pub max_upload_bytes: u64,
+    /// Waiting jobs above which uploads are told to come back later.
+    pub max_waiting_jobs: u64,
+    /// Bytes that uploads leave free where the files are.
+    pub min_free_bytes: u64,
+    /// Most files in one request of a batch, and lines of its manifest.
+    pub max_batch_files: usize,
+    /// Largest request of a batch in bytes.
+    pub max_batch_bytes: u64,
     /// Parallel extractions, and parallel answers.
     pub workers: usize,
+    /// Jobs of one owner that each queue runs at once; 0 means any number.
+    pub owner_slots: u32,
+    /// Seconds that one run of a job may take.
+    pub job_deadline_seconds: u64,
+    /// Seconds without progress after which a stage is stopped and tried again.
+    pub job_progress_seconds: u64,
     /// Tesseract language codes.
     #[serde(deserialize_with = "list")]
     pub ocr_languages: Vec<String>,
@@ -60,12 +88,19 @@ pub struct Config {
     /// Browser origins that may call the API besides localhost.
     #[serde(deserialize_with = "list")]
     pub cors_origins: Vec<String>,
+    /// Names that the server answers to besides those of this machine.
+    #[serde(deserialize_with = "list")]
+    pub allowed_hosts: Vec<String>,
     /// `EnvFilter` directive of the log.
     pub log: String,
     /// Format of the log.
     pub log_format: LogFormat,
     /// Seconds that running jobs get at shutdown.
     pub shutdown_seconds: u64,
+    /// Days that ended jobs are kept, 0 for ever.
+    pub retention_days: u32,
+    /// Days that events are kept.
+    pub event_retention_days: u32,
 }
 
 /// How log lines look.
@@ -128,6 +163,19 @@ impl Config {
         Duration::from_secs(self.shutdown_seconds)
     }
 
+    /// What is kept how long.
+    pub fn retention(&self) -> Retention {
+        Retention {
+            jobs_days: (self.retention_days > 0).then_some(self.retention_days),
+            events_days: self.event_retention_days,
+        }
+    }
+
+    /// Share of `database_connections` that jobs have to themselves in a process with workers; requests have the rest.
+    pub fn worker_connections(&self) -> u32 {
+        self.database_connections * 2 / 3
+    }
+
     /// Directory of the uploaded files.
     pub fn files_dir(&self) -> PathBuf {
         self.data_dir.join("files")
@@ -141,6 +189,62 @@ impl Config {
         if self.workers == 0 {
             self.workers = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         }
+    }
+
+    /// What must lie within bounds.
+    fn check_numbers(&self) -> Result<(), ConfigError> {
+        let invalid = |name, reason: String| Err(ConfigError::Invalid { name, reason });
+        if self.max_upload_bytes < MIN_UPLOAD_LIMIT {
+            return invalid(
+                "max_upload_bytes",
+                format!(
+                    "is {}, below the least useful {MIN_UPLOAD_LIMIT}",
+                    self.max_upload_bytes
+                ),
+            );
+        }
+        if self.max_waiting_jobs == 0 {
+            return invalid(
+                "max_waiting_jobs",
+                "is 0, which refuses every upload".into(),
+            );
+        }
+        if self.workers > MAX_WORKERS {
+            return invalid(
+                "workers",
+                format!("is {}, above {MAX_WORKERS}", self.workers),
+            );
+        }
+        for (name, seconds) in [
+            ("job_deadline_seconds", self.job_deadline_seconds),
+            ("job_progress_seconds", self.job_progress_seconds),
+        ] {
+            if !JOB_SECONDS.contains(&seconds) {
+                return invalid(name, format!("is {seconds}, outside {JOB_SECONDS:?}"));
+            }
+        }
+        if !(4..=1000).contains(&self.database_connections) {
+            return invalid(
+                "database_connections",
+                format!("is {}, outside 4 to 1000", self.database_connections),
+            );
+        }
+        if !RETENTION_DAYS.contains(&self.event_retention_days) {
+            return invalid(
+                "event_retention_days",
+                format!("is {}, outside 1 to 36500", self.event_retention_days),
+            );
+        }
+        if self.retention_days > *RETENTION_DAYS.end() {
+            return invalid(
+                "retention_days",
+                format!(
+                    "is {}, above 36500; 0 keeps jobs for ever",
+                    self.retention_days
+                ),
+            );
+        }
+        Ok(())
     }
 
     fn check(&self) -> Result<(), ConfigError> {
@@ -158,27 +262,7 @@ impl Config {
                 ),
             );
         }
-        if self.max_upload_bytes < MIN_UPLOAD_LIMIT {
-            return invalid(
-                "max_upload_bytes",
-                format!(
-                    "is {}, below the least useful {MIN_UPLOAD_LIMIT}",
-                    self.max_upload_bytes
-                ),
-            );
-        }
-        if self.workers > MAX_WORKERS {
-            return invalid(
-                "workers",
-                format!("is {}, above {MAX_WORKERS}", self.workers),
-            );
-        }
-        if !(4..=1000).contains(&self.database_connections) {
-            return invalid(
-                "database_connections",
-                format!("is {}, outside 4 to 1000", self.database_connections),
-            );
-        }
+        self.check_numbers()?;
         if let Some(url) = &self.database_url
             && !(url.starts_with("postgres://") || url.starts_with("postgresql://"))
         {
@@ -197,6 +281,14 @@ impl Config {
             return invalid(
                 "cors_origins",
                 format!("has {origin:?}; an origin looks like https://app.example.com"),
+            );
+        }
+        if let Some(host) = self.allowed_hosts.iter().find(|host| !is_host(host)) {
+            return invalid(
+                "allowed_hosts",
+                format!(
+                    "has {host:?}; a host looks like quire.example.com, without scheme and port"
+                ),
             );
         }
         if tracing_subscriber::EnvFilter::try_new(&self.log).is_err() {
@@ -321,6 +413,13 @@ fn is_language(code: &str) -> bool {
     !code.is_empty()
         && code.len() <= 32
         && code.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+fn is_host(host: &str) -> bool {
+    !host.is_empty()
+        && host
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "-._".contains(c))
 }
 
 fn is_origin(origin: &str) -> bool {
@@ -463,10 +562,16 @@ mod tests {
             ("QUIRE_BIND", "localhost", "bind"),
             ("QUIRE_MAX_UPLOAD_BYTES", "12", "max_upload_bytes"),
             ("QUIRE_WORKERS", "100000", "workers"),
+            ("QUIRE_OWNER_SLOTS", "-1", "owner_slots"),
+            ("QUIRE_JOB_DEADLINE_SECONDS", "0", "job_deadline_seconds"),
             ("QUIRE_OCR_LANGUAGES", "eng;rm", "ocr_languages"),
             ("QUIRE_CORS_ORIGINS", "example.com", "cors_origins"),
+            ("QUIRE_ALLOWED_HOSTS", "https://a.example", "allowed_hosts"),
             ("QUIRE_LOG", "quire=loud", "log"),
             ("QUIRE_LOG_FORMAT", "xml", "log_format"),
+            ("QUIRE_RETENTION_DAYS", "forever", "retention_days"),
+            ("QUIRE_RETENTION_DAYS", "99999", "retention_days"),
+            ("QUIRE_EVENT_RETENTION_DAYS", "0", "event_retention_days"),
             ("DATABASE_URL", "mysql://x", "database_url"),
         ];
         for (variable, value, name) in cases {

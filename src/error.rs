@@ -16,6 +16,12 @@ use utoipa::ToSchema;
 /// How soon a client may try again when the server is overloaded or its database is away.
 const OVERLOADED_RETRY: Duration = Duration::from_secs(1);
 
+/// How soon a client may try again when too many jobs wait: some of them end in this time, and the estimate is renewed.
+const QUEUE_FULL_RETRY: Duration = Duration::from_secs(5);
+
+/// How soon a client may try again when the disk is full: somebody or housekeeping has to make room first.
+const STORAGE_FULL_RETRY: Duration = Duration::from_secs(30);
+
 /// How soon a client may ask again for the result of a job that has not ended.
 const UNFINISHED_RETRY: Duration = Duration::from_secs(1);
 
@@ -28,6 +34,9 @@ pub enum ApiError {
     /// 403 `forbidden`: a web page of an origin that is not allowed sent a request that changes something.
     #[error("this origin may not call the server; cors_origins lists the origins that may")]
     ForbiddenOrigin,
+    /// 403 `forbidden`: the request asks for a host that is not this server, as pages do that rebind their name.
+    #[error("this server does not answer to that Host; allowed_hosts lists further names")]
+    ForbiddenHost,
     /// 404 `not_found`: there is no such thing, or it belongs to somebody else.
     #[error("{0} not found")]
     NotFound(&'static str),
@@ -37,6 +46,9 @@ pub enum ApiError {
     /// 408 `timeout`: the client stopped sending.
     #[error("no data arrived for {} seconds", .0.as_secs())]
     Timeout(Duration),
+    /// 408 `timeout`: the client sends its body too slowly.
+    #[error("the request body arrives too slowly")]
+    BodyTooSlow,
     /// 409 `idempotency_mismatch`: the key was used for a different upload.
     #[error("the Idempotency-Key was used before for a different upload")]
     IdempotencyMismatch,
@@ -51,6 +63,17 @@ pub enum ApiError {
     /// 409 `not_finished`: the result does not exist yet.
     #[error("the job is {0}, it has no result yet")]
     NotFinished(&'static str),
+    /// 409 `invalid_state`: the batch was cancelled.
+    #[error("the batch was cancelled and takes no more files")]
+    BatchCancelled,
+    /// 413 `too_large`: a request with many files.
+    #[error(
+        "the request is larger than the limit of {limit} bytes; add files with several requests"
+    )]
+    BatchTooLarge {
+        /// Largest accepted request in bytes.
+        limit: u64,
+    },
     /// 413 `too_large`
     #[error("the file is larger than the limit of {limit} bytes")]
     TooLarge {
@@ -72,6 +95,12 @@ pub enum ApiError {
     /// 503 `overloaded`: the database is away or busy, or the server is shutting down.
     #[error("the server cannot take this request now")]
     Overloaded(#[source] Option<Cause>),
+    /// 503 `overloaded`: as many jobs wait as the server lets wait.
+    #[error("{limit} jobs are waiting, which is the limit; try again later")]
+    QueueFull {
+        /// Most jobs that may wait.
+        limit: u64,
+    },
     /// 507 `storage_full`
     #[error("there is no room left to store the file")]
     StorageFull,
@@ -236,19 +265,25 @@ impl ApiError {
     pub fn status_and_code(&self) -> (StatusCode, &'static str) {
         match self {
             Self::Malformed(_) => (StatusCode::BAD_REQUEST, "malformed_request"),
-            Self::ForbiddenOrigin => (StatusCode::FORBIDDEN, "forbidden"),
+            Self::ForbiddenOrigin | Self::ForbiddenHost => (StatusCode::FORBIDDEN, "forbidden"),
             Self::NotFound(_) => (StatusCode::NOT_FOUND, "not_found"),
             Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed"),
-            Self::Timeout(_) => (StatusCode::REQUEST_TIMEOUT, "timeout"),
+            Self::Timeout(_) | Self::BodyTooSlow => (StatusCode::REQUEST_TIMEOUT, "timeout"),
             Self::IdempotencyMismatch => (StatusCode::CONFLICT, "idempotency_mismatch"),
-            Self::InvalidState { .. } => (StatusCode::CONFLICT, "invalid_state"),
+            Self::InvalidState { .. } | Self::BatchCancelled => {
+                (StatusCode::CONFLICT, "invalid_state")
+            }
             Self::NotFinished(_) => (StatusCode::CONFLICT, "not_finished"),
-            Self::TooLarge { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "too_large"),
+            Self::TooLarge { .. } | Self::BatchTooLarge { .. } => {
+                (StatusCode::PAYLOAD_TOO_LARGE, "too_large")
+            }
             Self::UnsupportedType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_type"),
             Self::Validation(_) => (StatusCode::UNPROCESSABLE_ENTITY, "validation_failed"),
             Self::BadCursor => (StatusCode::UNPROCESSABLE_ENTITY, "bad_cursor"),
             Self::JobFailed(_) => (StatusCode::FAILED_DEPENDENCY, "job_failed"),
-            Self::Overloaded(_) => (StatusCode::SERVICE_UNAVAILABLE, "overloaded"),
+            Self::Overloaded(_) | Self::QueueFull { .. } => {
+                (StatusCode::SERVICE_UNAVAILABLE, "overloaded")
+            }
             Self::StorageFull => (StatusCode::INSUFFICIENT_STORAGE, "storage_full"),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, "internal"),
         }
@@ -258,6 +293,8 @@ impl ApiError {
         match self {
             Self::Overloaded(_) => Some(OVERLOADED_RETRY),
             Self::NotFinished(_) => Some(UNFINISHED_RETRY),
+            Self::QueueFull { .. } => Some(QUEUE_FULL_RETRY),
+            Self::StorageFull => Some(STORAGE_FULL_RETRY),
             _ => None,
         }
     }
@@ -307,7 +344,9 @@ impl From<FileError> for ApiError {
         match error {
             FileError::TooLarge { limit } => Self::TooLarge { limit },
             FileError::StorageFull => Self::StorageFull,
-            FileError::Missing | FileError::Io(_) => Self::internal(error),
+            FileError::Missing | FileError::Checksum | FileError::Stopped | FileError::Io(_) => {
+                Self::internal(error)
+            }
         }
     }
 }

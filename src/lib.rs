@@ -8,5 +8,6 @@ pub mod cli;
 pub mod config;
 pub mod error;
 pub mod http;
+pub mod manifest;
 pub mod serve;
 pub mod telemetry;

@@ -11,7 +11,8 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use quire_extract::{ParseError, find_program};
 use quire_store::{FileStore, Store, StoreError};
-use quire_workers::{WorkerConfig, WorkerError, Workers};
+use quire_workers::{Engines, Housekeeping, JobLimits, WorkerConfig, WorkerError, Workers};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::{net::TcpListener, signal::unix::SignalKind};
 use tokio_util::sync::CancellationToken;
 
@@ -21,6 +22,9 @@ use crate::{
 };
 
 pub use database::{Database, DatabaseError};
+
+/// Open files that are enough for any number of sockets one process serves.
+const MOST_OPEN_FILES: u64 = 65_536;
 
 /// Which parts of quire a process runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,6 +79,7 @@ pub enum ServeError {
 
 /// Runs a process until it is told to stop by SIGINT or SIGTERM.
 pub fn run(config: Config, role: Role) -> Result<(), ServeError> {
+    allow_open_files();
     create_dirs(&config)?;
     // The embedded server is a child process: it starts before this process has threads and memory to fork.
     let database = Database::start(&config)?;
@@ -97,7 +102,7 @@ async fn serve(
     database: &Database,
     stop: CancellationToken,
 ) -> Result<(), ServeError> {
-    let store = database.open(&config).await?;
+    let store = database.open(&config, role).await?;
     store.migrate().await?;
     if role == Role::Migrate {
         store.close().await;
@@ -115,6 +120,10 @@ async fn serve(
 pub struct Server {
     config: Arc<Config>,
     store: Store,
+    /// Keeps tables and files small.
+    housekeeping: Housekeeping,
+    /// What answers; the workers follow a change.
+    engines: Arc<Engines>,
     workers: Option<Workers>,
     http: Option<connections::Http>,
 }
@@ -131,16 +140,17 @@ impl Server {
         let listeners = if role == Role::Worker {
             Vec::new()
         } else {
-            listen(&config).await?
+            listen(&config)?
         };
+        let housekeeping = Housekeeping::start(&store, &files, config.retention());
         let (engines, models) = engines::start(&config);
         let workers = match role {
             Role::Api | Role::Migrate => None,
             Role::All | Role::Worker => Some(
                 Workers::start(
-                    store.clone(),
+                    store.for_workers(config.worker_connections()),
                     files.clone(),
-                    engines,
+                    Arc::clone(&engines),
                     worker_config(&config)?,
                 )
                 .await?,
@@ -157,12 +167,14 @@ impl Server {
             connections::Http::serve(
                 listeners,
                 &app::router(state.clone()),
-                state.shutdown.clone(),
+                (state.shutdown.clone(), state.sockets.clone()),
             )
         });
         Ok(Self {
             config,
             store,
+            housekeeping,
+            engines,
             workers,
             http,
         })
@@ -176,17 +188,29 @@ impl Server {
             .unwrap_or_default()
     }
 
+    /// The engines that answer; the workers of this process follow a change.
+    pub fn engines(&self) -> &Arc<Engines> {
+        &self.engines
+    }
+
     /// Ends every part in order; running jobs finish or go back to the queue.
     pub async fn stop(self) {
         if let Some(http) = &self.http {
             http.refuse_new();
         }
-        if let Some(workers) = self.workers {
-            workers.stop(self.config.shutdown_grace()).await;
-        }
-        if let Some(http) = self.http {
-            http.stop().await;
-        }
+        let grace = self.config.shutdown_grace();
+        let workers = async {
+            if let Some(workers) = self.workers {
+                workers.stop(grace).await;
+            }
+        };
+        let http = async {
+            if let Some(http) = self.http {
+                http.stop().await;
+            }
+        };
+        tokio::join!(workers, http);
+        self.housekeeping.stop().await;
         self.store.close().await;
     }
 
@@ -205,6 +229,24 @@ impl Server {
     }
 }
 
+/// Raises the number of files that may be open to what the system allows this process: every socket is one, and the usual limit
+/// of 1024 is meant for programs that use `select`.
+fn allow_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let wanted = limit
+        .maximum
+        .map_or(MOST_OPEN_FILES, |most| most.min(MOST_OPEN_FILES));
+    if limit.current.is_some_and(|current| current < wanted) {
+        let raised = Rlimit {
+            current: Some(wanted),
+            ..limit
+        };
+        if let Err(error) = setrlimit(Resource::Nofile, raised) {
+            tracing::warn!(%error, "the limit on open files could not be raised");
+        }
+    }
+}
+
 fn create_dirs(config: &Config) -> Result<(), ServeError> {
     for dir in [&config.data_dir, &config.models_dir] {
         std::fs::create_dir_all(dir).map_err(|source| ServeError::DataDir {
@@ -215,15 +257,12 @@ fn create_dirs(config: &Config) -> Result<(), ServeError> {
     Ok(())
 }
 
-async fn listen(config: &Config) -> Result<Vec<TcpListener>, ServeError> {
+fn listen(config: &Config) -> Result<Vec<TcpListener>, ServeError> {
     let mut listeners = Vec::with_capacity(config.bind.len());
     for ip in &config.bind {
         let address = SocketAddr::new(*ip, config.port);
-        listeners.push(
-            TcpListener::bind(address)
-                .await
-                .map_err(|source| ServeError::Listen { address, source })?,
-        );
+        let listener = connections::bind(address);
+        listeners.push(listener.map_err(|source| ServeError::Listen { address, source })?);
     }
     Ok(listeners)
 }
@@ -235,6 +274,11 @@ fn worker_config(config: &Config) -> Result<WorkerConfig, ServeError> {
         parse_program: find_program()?,
         ocr_languages: config.ocr_languages.clone(),
         require_sandbox: config.require_sandbox,
+        limits: JobLimits {
+            deadline: Duration::from_secs(config.job_deadline_seconds),
+            progress: Duration::from_secs(config.job_progress_seconds),
+            owner_slots: config.owner_slots,
+        },
     })
 }
 

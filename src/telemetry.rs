@@ -1,6 +1,7 @@
 //! Logs: what is written, how it looks, where it goes.
 //!
 //! Log lines carry ids, sizes, durations and codes; never prompts, document text, answers or file names.
+//! A line that cannot be written, as on a full disk, is lost and stops nothing.
 
 use tracing_subscriber::EnvFilter;
 
@@ -17,6 +18,8 @@ pub fn init(config: &Config) {
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
+        // The complaint about a lost line would go to standard error too, and a failure there is a panic.
+        .log_internal_errors(false)
         .with_target(false);
     let started = match config.log_format {
         LogFormat::Text => lines.compact().try_init(),

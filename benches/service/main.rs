@@ -1,5 +1,5 @@
 //! The figures of the whole service, measured from outside on the release program: start, accept, pickup, events,
-//! upload to answer, idle memory. Embedded Postgres, fsync on. `make bench` runs it; `cargo bench -p quire --bench service accept` one part.
+//! upload to answer, idle memory, ten thousand sockets and their storm, a client that does not read, overload. Embedded Postgres, fsync on. `make bench` runs it; `cargo bench -p quire --bench service accept` one part.
 //!
 //! Everything is measured in one run on one machine and printed as one table; nothing is asserted.
 
@@ -13,11 +13,16 @@
 mod accept;
 mod answer;
 mod events;
+mod herd;
 mod memory;
+mod overload;
 mod pickup;
 mod program;
+mod slow;
+mod sockets;
 mod start;
 mod stats;
+mod storm;
 
 use std::path::PathBuf;
 
@@ -44,13 +49,17 @@ fn one_page() -> Vec<u8> {
 }
 
 fn main() {
-    let parts: [(&str, Measure); 6] = [
+    let parts: [(&str, Measure); 10] = [
         ("start", start::measure),
         ("accept", accept::measure),
         ("pickup", pickup::measure),
         ("events", events::measure),
         ("answer", answer::measure),
         ("memory", memory::measure),
+        ("sockets", sockets::measure),
+        ("storm", storm::measure),
+        ("slow", slow::measure),
+        ("overload", overload::measure),
     ];
     // Cargo adds `--bench`.
     let only = std::env::args()
@@ -60,6 +69,12 @@ fn main() {
         .enable_all()
         .build()
         .unwrap();
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    if let [command, rest @ ..] = &arguments[..]
+        && command == "herd"
+    {
+        return herd::run(&runtime, rest);
+    }
     println!("| what | goal | measured |\n|---|---|---|");
     for (name, measure) in parts {
         if only.as_deref().is_some_and(|only| only != name) {

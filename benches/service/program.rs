@@ -26,12 +26,19 @@ pub fn data_dir() -> TempDir {
 impl Program {
     /// Starts `quire ARGS` and waits until it says that it is ready.
     pub fn serve(data: &Path, args: &[&str]) -> Self {
-        let port = free_port();
-        let mut child = command(data, port)
-            .args(args)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
+        Self::serve_on(data, args, free_port())
+    }
+
+    /// The same on a port that clients know already.
+    pub fn serve_on(data: &Path, args: &[&str], port: u16) -> Self {
+        let mut command = command(data, port);
+        command.args(args);
+        Self::start(command, port)
+    }
+
+    /// Starts a command that serves on `port` and waits until it says that it is ready.
+    pub fn start(mut command: Command, port: u16) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
         while !lines
             .next()
@@ -61,6 +68,12 @@ impl Program {
         Self { child, port: 0 }
     }
 
+    /// SIGKILL, and waits for the end.
+    pub fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// Process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -74,6 +87,9 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(Some(_))) {
+            return;
+        }
         let stopped = Command::new("kill")
             .arg(self.child.id().to_string())
             .status();

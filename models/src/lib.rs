@@ -16,6 +16,8 @@ pub mod model_dir;
 pub mod passage;
 pub mod pull;
 mod safetensors;
+#[cfg(debug_assertions)]
+pub mod scripted;
 mod tokenizer;
 
 pub use cancel::CancelFlag;

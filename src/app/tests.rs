@@ -51,11 +51,15 @@ fn app() -> Router {
     edged(
         routes,
         &Arc::new(Origins::new(&["https://app.example.com".to_owned()])),
+        &Arc::new(Hosts::new(&[std::net::Ipv4Addr::LOCALHOST.into()], &[])),
     )
 }
 
 async fn send(method: Method, path: &str, headers: &[(&str, &str)]) -> Response {
     let mut request = Request::builder().method(method).uri(path);
+    if !headers.iter().any(|(name, _)| *name == "host") {
+        request = request.header("host", "localhost:8000");
+    }
     for (name, value) in headers {
         request = request.header(*name, *value);
     }

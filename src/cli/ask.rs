@@ -4,19 +4,20 @@
 //! It is a client like any other. When no server runs and none was named, it runs one of its own for this question, on the same data
 //! directory.
 
-mod own;
 mod printer;
 mod screen;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Args;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep, timeout};
 use uuid::Uuid;
 
-use self::{own::OwnServer, screen::Screen};
+use self::screen::Screen;
 use super::{
     client::{Client, ClientError, check_file, follow::Said},
+    find,
+    own::OwnServer,
     report,
 };
 use crate::config::Config;
@@ -29,6 +30,12 @@ const EXIT_USAGE: u8 = 2;
 
 /// Exit code of a program that Ctrl-C ended, as shells have it: 128 + SIGINT.
 const EXIT_INTERRUPTED: u8 = 130;
+
+/// How long a server may be busy before the question is given up.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Pause before a busy server is asked again that does not say when.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// How long a server may take to cancel before this program ends anyway.
 const CANCEL_LIMIT: Duration = Duration::from_secs(3);
@@ -80,31 +87,20 @@ async fn find_server(
         ExitCode::from(EXIT_USAGE)
     };
     check_file(&args.file).map_err(|error| refuse(&error))?;
-    let url = args
-        .url
-        .clone()
-        .unwrap_or_else(|| format!("http://127.0.0.1:{}", config.port));
-    let client = Client::new(&url).map_err(|error| refuse(&error))?;
-    match client.probe().await {
-        Ok(()) => return Ok((client, None)),
-        Err(ClientError::Unreachable { .. }) if args.url.is_none() => {}
-        Err(error) => return Err(refuse(&error)),
-    }
-    screen.status("starting a server for this question");
-    let own = OwnServer::start(config)
+    let starting = || screen.status("starting a server for this question");
+    find::server(args.url.as_deref(), config, starting)
         .await
-        .map_err(|error| refuse(&error))?;
-    let client = Client::new(own.url()).map_err(|error| refuse(&error))?;
-    Ok((client, Some(own)))
+        .map_err(|error| refuse(&error))
 }
 
 async fn ask(client: &Client, args: &AskArgs, screen: &mut Screen) -> u8 {
-    let upload = client.upload(
-        &args.file,
-        &args.prompt,
-        args.priority,
-        screen.upload(&args.file),
-    );
+    let key = Uuid::new_v4();
+    let upload = patiently(async || {
+        let sent = screen.upload(&args.file);
+        client
+            .upload_as(key, &args.file, &args.prompt, args.priority, sent)
+            .await
+    });
     let uploaded = tokio::select! {
         uploaded = upload => uploaded,
         _ = tokio::signal::ctrl_c() => return EXIT_INTERRUPTED,
@@ -124,13 +120,28 @@ async fn ask(client: &Client, args: &AskArgs, screen: &mut Screen) -> u8 {
     }
 }
 
+/// Tries again as long as the server is busy: it restarts, or too many jobs wait.
+async fn patiently<T>(
+    mut attempt: impl AsyncFnMut() -> Result<T, ClientError>,
+) -> Result<T, ClientError> {
+    let begun = Instant::now();
+    loop {
+        match attempt().await {
+            Err(ClientError::Busy { after, .. }) if begun.elapsed() < PATIENCE => {
+                sleep(after.unwrap_or(AGAIN)).await;
+            }
+            outcome => return outcome,
+        }
+    }
+}
+
 /// Prints what came out.
 async fn conclude(client: &Client, job: Uuid, end: &Said, screen: &mut Screen) -> u8 {
     if let Some(error) = failure(end) {
         screen.failed(job, &error);
         return EXIT_FAILED;
     }
-    match client.result(job).await {
+    match patiently(async || client.result(job).await).await {
         Ok(result) => {
             screen.completed(&result);
             0

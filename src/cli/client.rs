@@ -1,13 +1,15 @@
-//! A client of quire's own API, as `quire ask` needs it: upload, follow, cancel, fetch the result.
+//! A client of quire's own API, as `quire ask` and `quire ingest` need it: upload, follow, cancel, fetch the result, batches.
 //!
 //! It speaks plain HTTP to a server on this machine or a trusted network; TLS is for a proxy in front. Proxies named in the
 //! environment are not used, because the socket could not follow.
 
+pub mod batch;
 pub mod follow;
 
 use std::{io, path::Path, time::Duration};
 
 use futures_util::TryStreamExt as _;
+use http::{HeaderMap, header::RETRY_AFTER};
 use reqwest::{
     Body, Response,
     multipart::{Form, Part},
@@ -50,6 +52,14 @@ pub enum ClientError {
         url: String,
         /// Why, from the network.
         reason: String,
+    },
+    /// The server cannot take this now.
+    #[error("{reason}")]
+    Busy {
+        /// In words.
+        reason: String,
+        /// When it wants to be asked again, if it said.
+        after: Option<Duration>,
     },
     /// The server said no.
     #[error("{0}")]
@@ -138,6 +148,19 @@ impl Client {
         priority: i32,
         sent: impl Fn(u64) + Send + Sync + 'static,
     ) -> Result<Uuid, ClientError> {
+        let key = Uuid::new_v4();
+        self.upload_as(key, file, prompt, priority, sent).await
+    }
+
+    /// The same under a key of the caller's: with it, a try whose outcome is not known may be repeated.
+    pub async fn upload_as(
+        &self,
+        key: Uuid,
+        file: &Path,
+        prompt: &str,
+        priority: i32,
+        sent: impl Fn(u64) + Send + Sync + 'static,
+    ) -> Result<Uuid, ClientError> {
         let form = Form::new()
             .text("prompt", prompt.to_owned())
             .text("priority", priority.to_string());
@@ -145,6 +168,7 @@ impl Client {
         let response = self
             .http
             .post(format!("{}/api/upload", self.url))
+            .header("Idempotency-Key", key.to_string())
             .multipart(form)
             .send()
             .await;
@@ -177,18 +201,33 @@ impl Client {
         response: Result<Response, reqwest::Error>,
     ) -> Result<T, ClientError> {
         let response = response.map_err(|error| self.unreachable(&error))?;
-        let status = response.status();
+        let response = self.accepted(response).await?;
         let body = response
             .bytes()
             .await
             .map_err(|error| self.unreachable(&error))?;
+        serde_json::from_slice(&body).map_err(|_| ClientError::Stranger(self.url.clone()))
+    }
+
+    /// The response if it is a success, else why it is not.
+    async fn accepted(&self, response: Response) -> Result<Response, ClientError> {
+        let status = response.status();
         if status.is_success() {
-            return serde_json::from_slice(&body)
-                .map_err(|_| ClientError::Stranger(self.url.clone()));
+            return Ok(response);
         }
-        match serde_json::from_slice::<Problem>(&body) {
-            Ok(problem) => Err(ClientError::Refused(problem.error)),
-            Err(_) => Err(ClientError::Stranger(self.url.clone())),
+        let after = retry_after(response.headers());
+        let body = response
+            .bytes()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        let problem = serde_json::from_slice::<Problem>(&body).ok();
+        if after.is_some() || status.is_server_error() {
+            let reason = problem.map_or_else(|| status.to_string(), |problem| problem.error);
+            return Err(ClientError::Busy { reason, after });
+        }
+        match problem {
+            Some(problem) => Err(ClientError::Refused(problem.error)),
+            None => Err(ClientError::Stranger(self.url.clone())),
         }
     }
 
@@ -202,6 +241,12 @@ impl Client {
             reason: cause.to_string(),
         }
     }
+}
+
+/// When the server wants to be asked again.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(RETRY_AFTER)?.to_str().ok()?.parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }
 
 /// Fails when the path is not a file that can be read.

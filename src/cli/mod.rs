@@ -3,8 +3,12 @@
 pub mod ask;
 pub mod client;
 mod config;
+mod doctor;
+mod find;
+pub mod ingest;
 mod models;
 mod openapi;
+mod own;
 
 use std::{net::IpAddr, path::PathBuf, process::ExitCode};
 
@@ -36,7 +40,10 @@ pub struct Cli {
 const EXAMPLES: &str = "Examples:
   quire                                      run the server
   quire ask report.pdf \"When was it opened?\"  ask one question about one file
+  quire ingest invoices/ \"What is the total?\" --out totals.jsonl
+                                             ask about every file of a directory
   quire models pull                          download the default model
+  quire doctor                               tell what is in order and what is not
   quire config show                          show every setting and where it comes from
 
 Settings can also be given as QUIRE_<NAME> in the environment or in a file; `quire config defaults`
@@ -89,6 +96,10 @@ pub enum Command {
     Models(models::ModelsCommand),
     /// Ask a question about a file and stream the answer
     Ask(ask::AskArgs),
+    /// Tell how this installation is, and what to do about it
+    Doctor(doctor::DoctorArgs),
+    /// Ask about many files: a directory, a pattern or a list
+    Ingest(ingest::IngestArgs),
     /// Print the OpenAPI document of the HTTP API
     Openapi,
     /// Show settings
@@ -119,7 +130,13 @@ pub fn run(cli: Cli) -> ExitCode {
         Command::Worker => service(&global, Role::Worker),
         Command::Migrate => service(&global, Role::Migrate),
         Command::Models(command) => configured(&global, |config| models::run(command, &config)),
-        Command::Ask(args) => configured(&global, |config| ask_command(args, config)),
+        Command::Ask(args) => configured(&global, |config| until_done(ask::run(args, config))),
+        Command::Ingest(args) => {
+            configured(&global, |config| until_done(ingest::run(args, config)))
+        }
+        Command::Doctor(args) => {
+            configured(&global, |config| until_done(doctor::run(args, config)))
+        }
         Command::Openapi => openapi::run(),
         Command::Config(command) => config::run(command, &global),
     }
@@ -149,12 +166,13 @@ fn service(global: &GlobalArgs, role: Role) -> ExitCode {
     })
 }
 
-fn ask_command(args: ask::AskArgs, config: Config) -> ExitCode {
+/// Runs a command that is a client.
+fn until_done(command: impl Future<Output = ExitCode>) -> ExitCode {
     match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
     {
-        Ok(runtime) => runtime.block_on(ask::run(args, config)),
+        Ok(runtime) => runtime.block_on(command),
         Err(error) => {
             report(&error);
             ExitCode::FAILURE

@@ -20,8 +20,10 @@ const POLICY: HeaderValue = HeaderValue::from_static(
     ),
     tags(
         (name = "jobs", description = "Uploads, their jobs and results"),
+        (name = "batches", description = "Many files as one thing, with results in the order of the input"),
         (name = "events", description = "What happens to jobs, live"),
         (name = "operation", description = "State of the server"),
+        (name = "admin", description = "The whole queue, for its operator"),
     )
 )]
 pub struct Head;

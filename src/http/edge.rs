@@ -21,8 +21,8 @@ use http::{
 use tracing::{Instrument, debug, error, info, info_span, warn};
 use uuid::Uuid;
 
-use super::{linger, metrics};
-use crate::error::Problem;
+use super::{linger, metrics, stalled};
+use crate::error::{ApiError, Problem};
 
 /// Header that carries the request's id in both directions.
 pub const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -77,6 +77,7 @@ pub async fn answer_errors(request: Request, next: Next) -> Response {
         .get::<RequestId>()
         .map_or_else(|| "".into(), |id| id.0.clone());
     let content_type = error_type(request.headers());
+    let (request, stalled) = stalled::watch(request);
     let (request, rest) = linger::share(request);
     let response = match AssertUnwindSafe(next.run(request)).catch_unwind().await {
         Ok(response) => response,
@@ -84,6 +85,13 @@ pub async fn answer_errors(request: Request, next: Next) -> Response {
     };
     let Some(problem) = problem_of(&response) else {
         return response;
+    };
+    // Handlers see a body that broke off, and not why.
+    let (problem, response) = if stalled.happened() {
+        let timeout = ApiError::BodyTooSlow;
+        (timeout.into(), StatusCode::REQUEST_TIMEOUT.into_response())
+    } else {
+        (problem, response)
     };
     log_cause(&problem);
     let response = with_body(response, &problem, &id, content_type);

@@ -195,7 +195,8 @@ fn created_after(text: Option<&str>) -> Result<Option<DateTime<Utc>>, FieldError
     Ok(Some(at.to_utc()))
 }
 
-fn limit(text: Option<&str>) -> Result<u32, FieldError> {
+/// Entries on a page.
+pub(super) fn limit(text: Option<&str>) -> Result<u32, FieldError> {
     let Some(text) = text.filter(|text| !text.is_empty()) else {
         return Ok(DEFAULT_LIMIT);
     };

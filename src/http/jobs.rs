@@ -104,7 +104,8 @@ pub async fn cancel(
     State(state): State<AppState>,
     JobPath(id): JobPath,
 ) -> Result<Json<JobReply>, ApiError> {
-    match state.store.cancel_job(Owner::LOCAL, id).await? {
+    let cancelled = state.store.cancel_job(Owner::LOCAL, id);
+    match state.answered(cancelled).await? {
         CancelOutcome::Cancelled(job) => Ok(Json(JobReply::new(job))),
         CancelOutcome::NotFound => Err(ApiError::NotFound("job")),
         CancelOutcome::InvalidState(job) => Err(invalid_state(&job, "cancelled")),
@@ -123,14 +124,16 @@ pub async fn retry(
     State(state): State<AppState>,
     JobPath(id): JobPath,
 ) -> Result<Json<JobReply>, ApiError> {
-    match state.store.retry_job(Owner::LOCAL, id).await? {
+    let retried = state.store.retry_job(Owner::LOCAL, id);
+    match state.answered(retried).await? {
         RetryOutcome::Queued(job) => Ok(Json(JobReply::new(job))),
         RetryOutcome::NotFound => Err(ApiError::NotFound("job")),
         RetryOutcome::InvalidState(job) => Err(invalid_state(&job, "retried")),
     }
 }
 
-fn invalid_state(job: &Job, action: &'static str) -> ApiError {
+/// 409, with the state as the API shows it.
+pub(super) fn invalid_state(job: &Job, action: &'static str) -> ApiError {
     ApiError::InvalidState {
         state: status_of(job.state),
         action,

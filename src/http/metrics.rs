@@ -1,7 +1,11 @@
-//! `/metrics` in Prometheus's text format, and the few numbers that the edge counts itself.
+//! `/metrics` in Prometheus's text format: what the edge of this process counts itself, and what the database knows.
 //!
-//! Labels are bounded: a route's pattern, a known method, a status. The recorder is the process's own, because the
-//! `metrics` facade has one slot; jobs by state are asked for when somebody reads them and not kept up to date.
+//! Labels are bounded: a route's pattern, a known method, a status, a queue, a state. The recorder is the process's own, because
+//! the `metrics` facade has one slot; the queue's numbers are asked for when somebody reads them (`stored`). `docs/metrics.md`
+//! lists every name, and a test compares the two.
+
+mod exposition;
+pub mod stored;
 
 use std::{
     sync::OnceLock,
@@ -12,7 +16,6 @@ use axum::extract::State;
 use http::header::CONTENT_TYPE;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 use parking_lot::Mutex;
-use quire_store::{JobFilter, JobState, Owner, StoreError};
 
 use crate::app::AppState;
 
@@ -25,11 +28,14 @@ const DURATION: &str = "quire_http_request_duration_seconds";
 /// Uploads accepted into the file store, by media type.
 const UPLOADS: &str = "quire_uploads_total";
 
+/// Readings of the jobs that run or have just ended, each for one or many sockets.
+const SOCKET_READINGS: &str = "quire_socket_readings_total";
+
 /// Bytes of those uploads.
 const UPLOAD_BYTES: &str = "quire_upload_bytes_total";
 
-/// Jobs by state, as stored.
-const JOBS: &str = "quire_jobs";
+/// Open sockets, by protocol.
+const SOCKETS: &str = "quire_sockets_open";
 
 /// Upper bounds in seconds of every histogram: from a cached read to a long poll.
 const BUCKETS: [f64; 11] = [
@@ -48,17 +54,18 @@ struct Recorder {
     tidied: Mutex<Instant>,
 }
 
-/// Shows the numbers of this process and the jobs by state.
+/// Shows the numbers of this process and of the queue.
 #[utoipa::path(get, path = "/metrics", tag = "operation",
     responses((status = 200, body = String, content_type = "text/plain")))]
 pub async fn show(
     State(state): State<AppState>,
 ) -> ([(http::HeaderName, &'static str); 1], String) {
     // Without the database the process's own numbers are worth the more.
-    if let Err(error) = measure_jobs(&state).await {
-        tracing::debug!(%error, "jobs by state are not known now");
-    }
-    ([(CONTENT_TYPE, TEXT_FORMAT)], recorder().handle.render())
+    let queue = state.queue_numbers.text(&state.store).await;
+    let mut text = recorder().handle.render();
+    text.push_str(&stored::process(&state.store.process_numbers()));
+    text.push_str(&queue);
+    ([(CONTENT_TYPE, TEXT_FORMAT)], text)
 }
 
 /// Takes the process's slot for a recorder; before that, nothing is counted.
@@ -75,25 +82,33 @@ pub fn count_request(method: &'static str, route: &str, status: u16, elapsed: Du
     recorder.tidy();
 }
 
+/// Counts one reading of the jobs that run or have just ended.
+pub fn count_socket_reading() {
+    metrics::counter!(SOCKET_READINGS).increment(1);
+}
+
 /// Counts one upload that reached the file store.
 pub fn count_upload(media: &'static str, bytes: u64) {
     metrics::counter!(UPLOADS, "media" => media).increment(1);
     metrics::counter!(UPLOAD_BYTES, "media" => media).increment(bytes);
 }
 
-async fn measure_jobs(state: &AppState) -> Result<(), StoreError> {
-    for job_state in JobState::ALL {
-        let filter = JobFilter {
-            states: vec![*job_state],
-            ..JobFilter::default()
-        };
-        let page = state
-            .store
-            .list_jobs(Owner::LOCAL, &filter, None, 1)
-            .await?;
-        metrics::gauge!(JOBS, "state" => job_state.as_str()).set(page.total_estimate as f64);
+/// A socket that is counted as open for as long as this lives.
+#[derive(Debug)]
+pub struct OpenSocket(&'static str);
+
+impl OpenSocket {
+    /// Counts a socket; `protocol` is `contract` or the name of a subprotocol.
+    pub fn new(protocol: &'static str) -> Self {
+        metrics::gauge!(SOCKETS, "protocol" => protocol).increment(1.0);
+        Self(protocol)
     }
-    Ok(())
+}
+
+impl Drop for OpenSocket {
+    fn drop(&mut self) {
+        metrics::gauge!(SOCKETS, "protocol" => self.0).decrement(1.0);
+    }
 }
 
 /// The recorder, installed at first use.
@@ -117,6 +132,10 @@ fn recorder() -> &'static Recorder {
 }
 
 fn describe() {
+    metrics::describe_counter!(
+        SOCKET_READINGS,
+        "Readings of the jobs that run or have just ended, each for one or many sockets."
+    );
     metrics::describe_counter!(REQUESTS, "Requests by method, route and status.");
     metrics::describe_histogram!(
         DURATION,
@@ -129,7 +148,7 @@ fn describe() {
         metrics::Unit::Bytes,
         "Bytes of uploads that reached the file store."
     );
-    metrics::describe_gauge!(JOBS, "Jobs by state.");
+    metrics::describe_gauge!(SOCKETS, "Open WebSockets, by protocol.");
 }
 
 impl Recorder {

@@ -1,6 +1,8 @@
 //! `/`: one page for trying quire in a browser. Drop a file, type a question, watch the answer arrive over `/ws`.
 //!
-//! Three files inside the binary, no build step, no inline script or style, so that the policy below can forbid both. The
+//! `/admin`: the queue for its operator, live by the same socket.
+//!
+//! Files inside the binary, no build step, no inline script or style, so that the policy below can forbid both. The
 //! page puts text into the document as text only: answers and file names are untrusted.
 
 use axum::{
@@ -40,6 +42,27 @@ pub async fn style() -> impl IntoResponse {
 /// Its icon.
 pub async fn icon() -> impl IntoResponse {
     file("image/svg+xml", include_str!("assets/icon.svg"))
+}
+
+/// The page of the operator.
+pub async fn admin() -> impl IntoResponse {
+    file(
+        "text/html; charset=utf-8",
+        include_str!("assets/admin.html"),
+    )
+}
+
+/// Its script.
+pub async fn admin_script() -> impl IntoResponse {
+    file(
+        "text/javascript; charset=utf-8",
+        include_str!("assets/admin.js"),
+    )
+}
+
+/// What its style adds to that of the first page.
+pub async fn admin_style() -> impl IntoResponse {
+    file("text/css; charset=utf-8", include_str!("assets/admin.css"))
 }
 
 fn file(

@@ -148,6 +148,7 @@ mod tests {
                 row: None,
                 quote: "The total\nis 42.".into(),
                 start: 0,
+                boxes: vec![[72.0, 80.0, 200.0, 104.0]],
                 score: 0.9,
             }],
             engine: "extractive".into(),

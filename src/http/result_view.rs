@@ -78,6 +78,10 @@ pub struct CitationView {
     pub quote: String,
     /// Where the quote begins in the text of its page or row, in characters.
     pub start: u32,
+    /// The lines of the page that hold the quote, each as x0, y0, x1, y1 from the top left in the unit of the page's `width`; empty
+    /// when the place is not on a page.
+    #[schema(value_type = Vec<Vec<f32>>)]
+    pub boxes: Vec<[f32; 4]>,
     /// How well it fits the prompt; comparable within one answer only.
     pub score: f32,
 }
@@ -152,7 +156,7 @@ impl ResultView {
             citations: answer
                 .citations
                 .into_iter()
-                .map(CitationView::from)
+                .map(|citation| CitationView::new(citation, &document.pages))
                 .collect(),
             engine: answer.engine,
             model: answer.model,
@@ -166,13 +170,19 @@ impl ResultView {
     }
 }
 
-impl From<Citation> for CitationView {
-    fn from(citation: Citation) -> Self {
+impl CitationView {
+    fn new(citation: Citation, pages: &[Page]) -> Self {
         let (page, row) = match citation.locator {
             Locator::Page { page, .. } => (Some(page), None),
             Locator::Row { row } => (None, Some(row)),
             Locator::Image { .. } => (None, None),
         };
+        let on = match citation.locator {
+            Locator::Page { page, .. } => pages.iter().find(|p| p.number == page),
+            Locator::Row { .. } => None,
+            Locator::Image { .. } => pages.first(),
+        };
+        let boxes = on.map_or_else(Vec::new, |page| boxes(page, &citation));
         let Citation {
             marker,
             quote,
@@ -186,9 +196,21 @@ impl From<Citation> for CitationView {
             row,
             quote,
             start,
+            boxes,
             score,
         }
     }
+}
+
+/// The boxes of the lines that share characters with the quote.
+fn boxes(page: &Page, citation: &Citation) -> Vec<[f32; 4]> {
+    let length = u32::try_from(citation.quote.chars().count()).unwrap_or(u32::MAX);
+    let end = citation.start.saturating_add(length);
+    page.lines
+        .iter()
+        .filter(|line| line.start < end && line.end > citation.start)
+        .map(|line| line.bbox)
+        .collect()
 }
 
 impl From<Page> for PageView {

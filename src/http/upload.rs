@@ -27,6 +27,8 @@ use sha2::{Digest, Sha256};
 use utoipa::ToSchema;
 
 use super::{
+    intake::Announced,
+    job_view::status_of,
     metrics,
     origins::IDEMPOTENT_REPLAYED,
     socket::hold::ReplyGuard,
@@ -68,18 +70,18 @@ pub struct UploadReply {
     data: UploadedJob,
 }
 
-/// A job that was just created.
+/// A job that was just created; of an upload that is repeated, the job as it is now.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct UploadedJob {
     /// The job's id, the same as on the socket.
     #[schema(example = "01998c6e-2f5b-7c3a-9d50-6a3f0e9f1b11")]
     job_id: String,
-    /// Always `pending`.
+    /// `pending`; of an upload that is repeated, the job's present status.
     #[schema(example = "pending")]
     status: &'static str,
-    /// Always 0.
+    /// 0; of an upload that is repeated, the job's present progress.
     #[schema(example = 0)]
-    progress: u8,
+    progress: i16,
     /// Always `File uploaded successfully`.
     #[schema(example = "File uploaded successfully")]
     message: &'static str,
@@ -87,7 +89,8 @@ pub struct UploadedJob {
 
 /// Takes a document and a question and queues a job.
 ///
-/// With an `Idempotency-Key` (at most 255 visible ASCII characters) the upload may be sent again without creating a second job.
+/// With an `Idempotency-Key` (at most 255 visible ASCII characters) the upload may be sent again without creating a second job;
+/// the reply then has `Idempotent-Replayed: true` and tells the job's present status and progress.
 #[utoipa::path(post, path = "/api/upload", tag = "jobs",
     request_body(content = UploadRequest, content_type = "multipart/form-data"),
     params(("Idempotency-Key" = Option<String>, Header)),
@@ -104,26 +107,37 @@ pub struct UploadedJob {
         (status = 413, body = ErrorBody, description = "`too_large`"),
         (status = 415, body = ErrorBody, description = "`unsupported_type`"),
         (status = 422, body = ErrorBody, description = "`validation_failed`"),
-        (status = 503, body = ErrorBody, description = "`overloaded`"),
+        (status = 503, body = ErrorBody, description = "`overloaded`: also when too many jobs wait; try again after `Retry-After`"),
         (status = 507, body = ErrorBody, description = "`storage_full`"),
     ))]
 pub async fn upload(State(state): State<AppState>, request: Request) -> Result<Response, ApiError> {
     let limit = state.config.max_upload_bytes;
-    if announced_length(&request).is_some_and(|length| length > limit.saturating_add(FORM_OVERHEAD))
-    {
+    let announced = announced_length(&request).unwrap_or_default();
+    if announced > limit.saturating_add(FORM_OVERHEAD) {
         return Err(ApiError::TooLarge { limit });
     }
     if state.shutdown.is_cancelled() {
         return Err(ApiError::Overloaded(None));
     }
+    let announced = Announced {
+        bytes: announced,
+        ahead: 0,
+    };
+    state.admit(announced).await?;
     let (key, errors) = match upload_values::idempotency_key(request.headers()) {
         Ok(key) => (key, Vec::new()),
         Err(error) => (None, vec![error]),
     };
-    let form = upload_form::receive(request, &state.files, limit, errors).await?;
+    let draft = upload_form::read(request, &state.files, limit, errors).await?;
+    let _finishing = state.intake.finishing().await;
+    let form = draft.finish().await?;
     metrics::count_upload(form.media.name(), form.file.bytes);
-    match state.store.create_upload(new_upload(form, key)).await? {
-        Created::New(job) => reply(&state, &job, false),
+    let created = state.store.create_upload(new_upload(form, key));
+    match state.answered(created).await? {
+        Created::New(job) => {
+            state.intake.count(1);
+            reply(&state, &job, false)
+        }
         Created::Replayed(job) => reply(&state, &job, true),
         Created::Mismatch => Err(ApiError::IdempotencyMismatch),
     }
@@ -139,7 +153,8 @@ fn announced_length(request: &Request) -> Option<u64> {
         .ok()
 }
 
-fn new_upload(form: UploadForm, key: Option<String>) -> NewUpload {
+/// What the store is to take in.
+pub(super) fn new_upload(form: UploadForm, key: Option<String>) -> NewUpload {
     let idempotency = key.map(|key| Idempotency {
         key,
         request_hash: request_hash(&form),
@@ -180,7 +195,8 @@ fn request_hash(form: &UploadForm) -> [u8; 32] {
     hash.finalize().into()
 }
 
-/// The reply of the contract. An upload that is repeated gets the reply it got, or would have got, the first time.
+/// The reply of the contract. An upload that is repeated gets the job as it is now: its end may have been told long ago,
+/// and whoever learns the id only now would wait for it in vain.
 fn reply(state: &AppState, job: &Job, replayed: bool) -> Result<Response, ApiError> {
     let guard = state.hold.begin(job.id);
     let body = serde_json::to_vec(&UploadReply::new(job)).map_err(ApiError::internal)?;
@@ -206,8 +222,8 @@ impl UploadReply {
     fn new(job: &Job) -> Self {
         let data = UploadedJob {
             job_id: job.id.to_string(),
-            status: "pending",
-            progress: 0,
+            status: status_of(job.state),
+            progress: job.progress,
             message: "File uploaded successfully",
         };
         Self {
@@ -247,7 +263,7 @@ impl HttpBody for Guarded {
 #[cfg(test)]
 mod tests {
     use quire_extract::MediaType;
-    use quire_store::StoredFile;
+    use quire_store::{FileHold, StoredFile};
 
     use super::*;
 
@@ -256,6 +272,7 @@ mod tests {
             file: StoredFile {
                 sha256: [7; 32],
                 bytes: 3,
+                hold: FileHold::default(),
             },
             file_name: "a.csv".into(),
             media: MediaType::Csv,

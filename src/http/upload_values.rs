@@ -18,6 +18,9 @@ const PRIORITIES: std::ops::RangeInclusive<i32> = -100..=100;
 /// Longest `Idempotency-Key`.
 const MAX_KEY: usize = 255;
 
+/// Largest index: what a JSON number holds exactly in every language.
+const MAX_INDEX: i64 = (1 << 53) - 1;
+
 /// What was read of a text field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Text {
@@ -84,22 +87,64 @@ pub fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, FieldError
             "is given more than once",
         ));
     }
-    let visible = value.as_bytes().iter().all(u8::is_ascii_graphic);
-    let Some(key) = value.to_str().ok().filter(|key| visible && !key.is_empty()) else {
+    key(FIELD, value.as_bytes()).map(Some)
+}
+
+/// The idempotency key of one item of a batch, when there is one.
+pub fn item_key(text: Option<Text>) -> Result<Option<String>, FieldError> {
+    given("key", text)?
+        .map(|text| key("key", text.as_bytes()))
+        .transpose()
+}
+
+/// A short text on one line, when there is one.
+pub fn line(field: &'static str, text: Option<Text>) -> Result<Option<String>, FieldError> {
+    let text = given(field, text)?;
+    if text
+        .as_deref()
+        .is_some_and(|text| text.contains(char::is_control))
+    {
         return Err(FieldError::new(
-            FIELD,
+            field,
+            "invalid_character",
+            "contains a control character",
+        ));
+    }
+    Ok(text)
+}
+
+/// A place in a list, from 0, when there is one.
+pub fn index(field: &'static str, text: Option<Text>) -> Result<Option<i64>, FieldError> {
+    let Some(text) = given(field, text)? else {
+        return Ok(None);
+    };
+    match text.parse() {
+        Ok(index) if (0..=MAX_INDEX).contains(&index) => Ok(Some(index)),
+        _ => Err(FieldError::new(
+            field,
+            "out_of_range",
+            format!("is not a number from 0 to {MAX_INDEX}"),
+        )),
+    }
+}
+
+fn key(field: &'static str, value: &[u8]) -> Result<String, FieldError> {
+    let visible = !value.is_empty() && value.iter().all(u8::is_ascii_graphic);
+    let Some(key) = str::from_utf8(value).ok().filter(|_| visible) else {
+        return Err(FieldError::new(
+            field,
             "invalid_character",
             "is not made of visible ASCII characters",
         ));
     };
     if key.len() > MAX_KEY {
         return Err(FieldError::new(
-            FIELD,
+            field,
             "too_long",
             format!("is longer than {MAX_KEY} characters"),
         ));
     }
-    Ok(Some(key.to_owned()))
+    Ok(key.to_owned())
 }
 
 /// The trimmed text; `None` when the field is missing or blank.

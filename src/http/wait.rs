@@ -5,13 +5,13 @@
 
 use std::{sync::Arc, time::Duration};
 
-use quire_store::{EventRecord, Job, JobId, Owner, StoreError};
+use quire_store::{EventRecord, Job, JobId, Owner};
 use tokio::{
     sync::broadcast::{Receiver, error::RecvError},
     time::{Instant, timeout_at},
 };
 
-use crate::app::AppState;
+use crate::{app::AppState, error::ApiError};
 
 /// The job once it has ended, or as it is when `limit` is over or the server shuts down; `None` when there is no such job.
 pub async fn until_ended(
@@ -19,12 +19,12 @@ pub async fn until_ended(
     owner: Owner,
     id: JobId,
     limit: Duration,
-) -> Result<Option<Job>, StoreError> {
+) -> Result<Option<Job>, ApiError> {
     let deadline = Instant::now() + limit;
     // Subscribed before the first look, so that no end can fall between the two.
     let mut events = state.store.events().subscribe();
     loop {
-        let job = state.store.job(owner, id).await?;
+        let job = state.answered(state.store.job(owner, id)).await?;
         let over = state.shutdown.is_cancelled() || Instant::now() >= deadline;
         if over || job.as_ref().is_none_or(|job| job.state.is_terminal()) {
             return Ok(job);

@@ -12,23 +12,44 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     task::JoinHandle,
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// Longest time for the head of a request, from its first byte or from the end of the previous one.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+const HEAD_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long open requests may go on after the stop; sockets are told to close by then.
 const DRAIN: Duration = Duration::from_secs(5);
+/// Connections that may wait to be accepted: all clients of a restarted server come back in the same second, and who finds the
+/// queue full tries again a second later. The system may set a lower bound.
+const BACKLOG: u32 = 16_384;
+/// Bytes that may lie in the system's buffer without having been sent: a client that does not read is noticed, and costs, no
+/// more than this. A client that reads is not slowed: what is on its way does not count.
+const UNSENT: u32 = 128 * 1024;
 /// Pause after the system refused to accept, as when no file descriptor is left.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(50);
+
+/// Listens on an address.
+pub(super) fn bind(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    // Connections of a server that has just ended do not keep the next one from its port.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// The listeners and connections of this process.
 pub(super) struct Http {
     addresses: Vec<SocketAddr>,
     /// Cancelled when the stop begins: readiness turns false, sockets close.
     shutdown: CancellationToken,
+    /// Connections that have become sockets; they are nobody's requests any more.
+    sockets: TaskTracker,
     accepting: Vec<JoinHandle<GracefulShutdown>>,
 }
 
@@ -37,7 +58,7 @@ impl Http {
     pub(super) fn serve(
         listeners: Vec<TcpListener>,
         app: &Router,
-        shutdown: CancellationToken,
+        (shutdown, sockets): (CancellationToken, TaskTracker),
     ) -> Self {
         let addresses = listeners
             .iter()
@@ -50,6 +71,7 @@ impl Http {
         Self {
             addresses,
             shutdown,
+            sockets,
             accepting,
         }
     }
@@ -64,19 +86,20 @@ impl Http {
         self.shutdown.cancel();
     }
 
-    /// Waits for open requests, for a while.
+    /// Waits for open requests and for sockets to hear the goodbye, for a while.
     pub(super) async fn stop(self) {
         self.shutdown.cancel();
-        for loops in self.accepting {
-            let Ok(connections) = loops.await else {
-                continue;
-            };
-            if tokio::time::timeout(DRAIN, connections.shutdown())
-                .await
-                .is_err()
-            {
-                tracing::warn!("connections were still open at the end");
+        let drained = async {
+            for loops in self.accepting {
+                if let Ok(connections) = loops.await {
+                    connections.shutdown().await;
+                }
             }
+            self.sockets.close();
+            self.sockets.wait().await;
+        };
+        if tokio::time::timeout(DRAIN, drained).await.is_err() {
+            tracing::warn!("connections were still open at the end");
         }
     }
 }
@@ -102,9 +125,16 @@ async fn accept(
     }
 }
 
+/// Bounds what a connection may hold in the system's buffer, where the system can.
+fn hold_little(stream: &TcpStream) -> std::io::Result<()> {
+    #[cfg(target_os = "linux")]
+    socket2::SockRef::from(stream).set_tcp_notsent_lowat(UNSENT)?;
+    Ok(())
+}
+
 fn serve_connection(stream: TcpStream, app: Router, connections: &GracefulShutdown) {
     // Small frames of a stream must not wait for the client's acknowledgement.
-    if let Err(error) = stream.set_nodelay(true) {
+    if let Err(error) = stream.set_nodelay(true).and_then(|()| hold_little(&stream)) {
         tracing::debug!(%error, "connection ended before it was served");
         return;
     }

@@ -1,11 +1,19 @@
 //! The database of a process: the one that `DATABASE_URL` names, or the embedded one.
 
+use std::time::{Duration, Instant};
+
 use quire_store::{
     Store, StoreError, StoreOptions,
     embedded::{EmbeddedError, EmbeddedPostgres},
 };
 
+use super::Role;
 use crate::config::Config;
+
+/// How long a start waits for the database: it may be recovering from a crash of the whole machine, with us started beside it.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// Between two tries.
+const PAUSE: Duration = Duration::from_millis(300);
 
 /// Why there is no database.
 #[derive(Debug, thiserror::Error)]
@@ -40,6 +48,17 @@ impl Database {
         }
     }
 
+    /// The same for a process that outlives others on the same data directory: it keeps the embedded server when its owner ends.
+    pub fn start_or_inherit(config: &Config) -> Result<Self, DatabaseError> {
+        if config.database_url.is_some() {
+            return Self::start(config);
+        }
+        let directory = config.data_dir.join("postgres");
+        Ok(Self::Embedded(EmbeddedPostgres::start_or_inherit(
+            &directory,
+        )?))
+    }
+
     /// URL for connections.
     pub fn url(&self) -> &str {
         match self {
@@ -48,16 +67,28 @@ impl Database {
         }
     }
 
-    /// Connects.
-    pub async fn open(&self, config: &Config) -> Result<Store, DatabaseError> {
+    /// Connects. A server that is just starting, or starting again, is waited for.
+    pub async fn open(&self, config: &Config, role: Role) -> Result<Store, DatabaseError> {
         let options = StoreOptions {
             url: self.url().to_owned(),
-            max_connections: config.database_connections,
+            max_connections: match role {
+                Role::Api | Role::Migrate => config.database_connections,
+                Role::All | Role::Worker => {
+                    config.database_connections - config.worker_connections()
+                }
+            },
             role: "quire",
         };
-        Store::connect(&options)
-            .await
-            .map_err(DatabaseError::Unreachable)
+        let begun = Instant::now();
+        loop {
+            match Store::connect(&options).await {
+                Err(error) if error.is_unavailable() && begun.elapsed() < PATIENCE => {
+                    tracing::warn!(%error, "the database does not answer yet, trying again");
+                    tokio::time::sleep(PAUSE).await;
+                }
+                connected => return connected.map_err(DatabaseError::Unreachable),
+            }
+        }
     }
 
     /// Stops the embedded server; an external one is left alone.

@@ -66,6 +66,11 @@ impl Loading {
 
 /// Starts with the lexical engine and loads the default model on a thread of its own.
 pub fn start(config: &Config) -> (Arc<Engines>, Loading) {
+    #[cfg(debug_assertions)]
+    if let Some(script) = script() {
+        let engines = Arc::new(Engines::new(Arc::new(script)));
+        return (engines, Loading::fixed(ModelState::NotInstalled));
+    }
     let engines = Arc::new(Engines::new(Arc::new(Extractive::new(None))));
     let loading = Loading::fixed(ModelState::Loading);
     let dir = ModelDir::new(&config.models_dir);
@@ -78,6 +83,19 @@ pub fn start(config: &Config) -> (Arc<Engines>, Loading) {
         loading.set(ModelState::Failed);
     }
     (engines, loading)
+}
+
+/// What a test tells the program to answer with; a released program has no such engine.
+#[cfg(debug_assertions)]
+fn script() -> Option<quire_models::scripted::Scripted> {
+    let script = std::env::var("QUIRE_TEST_ENGINE").ok()?;
+    match script.parse() {
+        Ok(script) => Some(script),
+        Err(error) => {
+            tracing::error!(error, "QUIRE_TEST_ENGINE is ignored");
+            None
+        }
+    }
 }
 
 fn load(dir: &ModelDir, engines: &Engines) -> ModelState {

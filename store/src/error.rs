@@ -17,9 +17,6 @@ pub enum StoreError {
     /// The schema could not be brought up to date.
     #[error("migration: {0}")]
     Migration(#[source] sqlx::migrate::MigrateError),
-    /// The queue's tables could not be written or set up.
-    #[error("queue: {0}")]
-    Queue(#[source] apalis_postgres::Error),
     /// The database address cannot be read.
     #[error("database url: {0}")]
     Url(#[source] sqlx::Error),
@@ -40,6 +37,9 @@ pub enum StoreError {
     /// Events of this attempt could not be stored, so its answer must not be either.
     #[error("events of job {0} could not be stored")]
     EventsLost(crate::JobId),
+    /// The file store could not be read or changed.
+    #[error("{0}")]
+    Files(#[from] FileError),
     /// The database's own objects are not the ones this build was made for.
     #[error("the database was changed by another version: {0}")]
     Foreign(&'static str),
@@ -65,15 +65,6 @@ impl From<sqlx::Error> for StoreError {
             Self::Unavailable(error)
         } else {
             Self::Database(error)
-        }
-    }
-}
-
-impl From<apalis_postgres::Error> for StoreError {
-    fn from(error: apalis_postgres::Error) -> Self {
-        match error {
-            apalis_postgres::Error::Database(inner) => inner.into(),
-            other => Self::Queue(other),
         }
     }
 }
@@ -105,9 +96,11 @@ pub(crate) fn sql_state(error: &sqlx::Error) -> Option<Cow<'_, str>> {
 }
 
 /// SQLSTATE classes and codes that time heals: connection trouble (08), resources (53), operator intervention (57, which covers
-/// shutdown, start-up and statement timeouts), system errors (58), lock timeouts (55P03), and lost races (40).
+/// shutdown, start-up and statement timeouts), system errors (58), lock timeouts (55P03), transactions that the server ended because
+/// this process was frozen (25P03), and lost races (40).
 fn is_transient(code: &str) -> bool {
-    matches!(code.get(..2), Some("08" | "53" | "57" | "58" | "40")) || code == "55P03"
+    matches!(code.get(..2), Some("08" | "53" | "57" | "58" | "40"))
+        || matches!(code, "55P03" | "25P03")
 }
 
 /// A failed call into the file store.
@@ -125,6 +118,12 @@ pub enum FileError {
     /// There is no file with this hash.
     #[error("file is missing from the store")]
     Missing,
+    /// The bytes are no longer those that were stored.
+    #[error("file in the store has changed since it was uploaded")]
+    Checksum,
+    /// The caller did not want to wait for the end.
+    #[error("reading was stopped")]
+    Stopped,
     /// The file system failed otherwise.
     #[error("file store: {0}")]
     Io(#[source] io::Error),
@@ -147,7 +146,12 @@ mod tests {
     fn only_what_time_heals_counts_as_unavailable() {
         assert!(StoreError::from(sqlx::Error::PoolTimedOut).is_unavailable());
         assert!(!StoreError::from(sqlx::Error::RowNotFound).is_unavailable());
-        assert!(is_transient("57P01") && is_transient("55P03") && is_transient("08006"));
+        assert!(
+            is_transient("57P01")
+                && is_transient("55P03")
+                && is_transient("25P03")
+                && is_transient("08006")
+        );
         assert!(!is_transient("23505") && !is_transient("42P01") && !is_transient(""));
     }
 

@@ -60,6 +60,18 @@ impl FileId {
     }
 }
 
+/// The id of a batch, ordered by creation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BatchId(pub Uuid);
+
+impl BatchId {
+    /// A fresh id.
+    pub fn generate() -> Self {
+        Self(clock::new_id())
+    }
+}
+
 macro_rules! textual {
     ($($id:ident),+) => {$(
         impl fmt::Display for $id {
@@ -78,7 +90,7 @@ macro_rules! textual {
     )+};
 }
 
-textual!(Owner, JobId, FileId);
+textual!(Owner, JobId, FileId, BatchId);
 
 #[cfg(test)]
 mod tests {

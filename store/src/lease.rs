@@ -1,5 +1,7 @@
 //! The right to run one attempt of one stage of one job.
 
+use std::{sync::Arc, time::Duration};
+
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -9,7 +11,6 @@ use crate::{
     job::{Job, Stage},
     store::Store,
 };
-use std::sync::Arc;
 
 /// The right to run one attempt. Every write of the attempt carries `attempt_id`; once the database has given the job to somebody
 /// else, none of them has any effect. Dropping every clone without ending the attempt gives the job back after a short while,
@@ -22,6 +23,8 @@ pub struct Lease {
     pub attempt_id: Uuid,
     /// Orders the events of successive owners.
     pub epoch: i32,
+    /// Running time that the run has left; the reaper ends the job soon after.
+    pub time_left: Duration,
     /// What to do.
     pub stage: Stage,
     /// Tripped as soon as this process learns that somebody else owns the job (cancelled, taken over).

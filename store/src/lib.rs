@@ -6,18 +6,28 @@
 //!
 //! What is deliberately not here: HTTP, formats, models, and any decision about whether a failure is worth another try.
 
+mod admin;
 mod attempts;
+mod batches;
 mod blob;
 pub mod clock;
 pub mod embedded;
 mod error;
 mod events;
+mod examine;
+mod failpoint;
+#[cfg(feature = "testing")]
+pub mod history;
 mod ids;
 mod job;
 mod jobs;
 mod lease;
 mod migrate;
+mod order;
 mod queue;
+mod reach;
+mod retention;
+pub mod rules;
 mod session;
 mod store;
 #[cfg(feature = "testing")]
@@ -26,17 +36,29 @@ mod text;
 pub mod transition;
 mod workers;
 
-pub use blob::{FileStore, FileWriter, SNIFF_HEAD_BYTES, StoredFile};
+pub use admin::{
+    Bucket, DeadFilter, DeadLetter, DeadPage, EndedCounts, MoveCount, Percentiles, PoolUse,
+    ProcessNumbers, QueueDepth, QueueMetrics, QueueSnapshot, Throughput, Times, WorkerStatus,
+    snapshot_in,
+};
+pub use batches::{
+    Added, Batch, BatchCounts, BatchItem, BatchItemCursor, BatchPage, ItemPlace, NewBatch, Opened,
+    Refusal,
+};
+pub use blob::{FileHold, FileStore, FileWriter, SNIFF_HEAD_BYTES, StoredFile};
 pub use embedded::EmbeddedPostgres;
 pub use error::{FileError, StoreError};
 pub use events::{AttemptWriter, Event, EventHub, EventRecord, JobSnapshot};
-pub use ids::{FileId, JobId, Owner};
+pub use examine::{Examination, FileRows, HeldJob, free_bytes};
+pub use ids::{BatchId, FileId, JobId, Owner};
 pub use job::{Job, JobState, Stage, UnknownWord};
 pub use jobs::{
     BadCursor, CancelOutcome, Created, Idempotency, JobCursor, JobFilter, JobPage, MAX_FAILURES,
-    NewUpload, RetryOutcome,
+    MAX_SNOOZES, NewUpload, RetryOutcome,
 };
 pub use lease::Lease;
-pub use queue::{QUEUE_ANSWER, QUEUE_EXTRACT, Ticket};
+pub use order::{Confidence, Estimate, MoveOutcome};
+pub use queue::{Call, QUEUE_ANSWER, QUEUE_EXTRACT, Ticket};
+pub use retention::{DeleteOutcome, Sweep, UNNAMED_KEPT};
 pub use store::{Store, StoreOptions};
-pub use workers::{MAX_CRASHES, WorkerGuard};
+pub use workers::{DEADLINE_EXCEEDED, MAX_CRASHES, WorkerGuard};

@@ -14,7 +14,7 @@ const MIGRATIONS_TABLE: &str = "quire._sqlx_migrations";
 const MIGRATION_LOCK: i64 = 0x71_75_69_72_65;
 
 /// The migration that replaces the queue's fetch, and what encloses the body of the function in it.
-const APALIS_MIGRATION: &str = include_str!("../../migrations/0003_apalis.sql");
+const APALIS_MIGRATION: &str = include_str!("../../migrations/0004_order.sql");
 const BODY_QUOTE: &str = "$get_jobs$";
 
 impl Store {
@@ -38,11 +38,17 @@ async fn bring_up_to_date(only: &PgPool) -> Result<(), StoreError> {
     check_fetch(only).await
 }
 
-fn ours() -> Migrator {
+/// Our migrations, as they were when this was compiled.
+pub(crate) fn ours() -> Migrator {
     let mut migrator = sqlx::migrate!("../migrations");
     migrator.dangerous_set_table_name(MIGRATIONS_TABLE);
     migrator.create_schema("quire");
     migrator
+}
+
+/// The versions of our migrations, in order.
+pub(crate) fn versions() -> Vec<i64> {
+    ours().iter().map(|migration| migration.version).collect()
 }
 
 async fn lock(only: &PgPool) -> Result<(), StoreError> {
@@ -84,7 +90,7 @@ async fn check_fetch(only: &PgPool) -> Result<(), StoreError> {
         return Ok(());
     }
     Err(StoreError::Foreign(
-        "apalis.get_jobs is not the function of migration 0003",
+        "apalis.get_jobs is not the function of migration 0004",
     ))
 }
 
@@ -99,6 +105,6 @@ mod tests {
     #[test]
     fn the_migration_names_the_body_that_the_check_compares() {
         let body = fetch_body().unwrap();
-        assert!(body.contains("for update skip locked") && body.trim_end().ends_with("end"));
+        assert!(body.contains("quire.next_in_class") && body.trim_end().ends_with("end"));
     }
 }

@@ -4,23 +4,24 @@
 //! rescues or keeps too long is harmless: nobody gets anything for it. An entry that is lost is replaced by housekeeping.
 //! Nothing is pushed before it is due: apalis keeps time in whole seconds and scans future entries at every empty poll.
 
-use apalis_core::task::{builder::TaskBuilder, task_id::TaskId};
-use apalis_postgres::{PgTask, queries::push_tasks};
 use serde::{Deserialize, Serialize};
 use sqlx::PgConnection;
 use ulid::Ulid;
 use uuid::Uuid;
 
-use crate::{clock, error::StoreError, ids::JobId, job::Stage};
+use crate::{clock, error::StoreError, failpoint::failpoint, ids::JobId, job::Stage};
 
 /// The queue of the extraction stage.
 pub const QUEUE_EXTRACT: &str = "quire.extract";
 /// The queue of the answering stage.
 pub const QUEUE_ANSWER: &str = "quire.answer";
 
+/// Both.
+pub(crate) const QUEUES: [&str; 2] = [QUEUE_EXTRACT, QUEUE_ANSWER];
+
 /// Hand-outs of one queue entry before apalis gives it up. Only a database that fails at every claim uses them up, and then
 /// housekeeping writes a new entry.
-const MAX_HAND_OUTS: usize = 25;
+const MAX_HAND_OUTS: i32 = 25;
 
 /// What lies in the queue: ids only.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +30,17 @@ pub struct Ticket {
     pub job: JobId,
     /// Only the latest ticket of a job is worth anything.
     pub ticket: Uuid,
+}
+
+/// What lies in the queue, as it is read: [`push`] marks the ticket of a suspect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Call {
+    /// What can be claimed.
+    #[serde(flatten)]
+    pub ticket: Ticket,
+    /// The job has lost a worker and is to run alone.
+    #[serde(default)]
+    pub suspect: bool,
 }
 
 /// A queue entry to be written.
@@ -57,19 +69,37 @@ pub(crate) fn new_ticket() -> Uuid {
     clock::new_id()
 }
 
-/// Writes the entries in the caller's transaction.
+/// Writes the entries in the caller's transaction. Each job must wait already: its entry bears the job's owner.
 pub(crate) async fn push(conn: &mut PgConnection, entries: &[Entry]) -> Result<(), StoreError> {
-    for stage in [Stage::Extract, Stage::Answer] {
-        let tasks: Result<Vec<_>, _> = entries
-            .iter()
-            .filter(|entry| entry.stage == stage)
-            .map(task)
-            .collect();
-        let tasks = tasks?;
-        if !tasks.is_empty() {
-            push_tasks(&mut *conn, stage.queue(), tasks).await?;
-        }
+    if entries.is_empty() {
+        return Ok(());
     }
+    let mut rows = Rows::default();
+    for entry in entries {
+        rows.add(entry)?;
+    }
+    failpoint!("insert queue entry");
+    sqlx::query!(
+        r#"insert into apalis.jobs (id, job_type, job, status, attempts, max_attempts, run_at, priority, idempotency_key, owner)
+         select e.id, e.queue,
+                -- `Call`: a suspect is marked here, where its row is at hand.
+                case when j.crashes = 0 then e.payload
+                     else convert_to((convert_from(e.payload, 'UTF8')::jsonb || '{"suspect": true}')::text, 'UTF8') end,
+                'Pending', 0, $8, to_timestamp(e.queued_at), e.priority, e.ticket::text, j.owner
+         from unnest($1::text[], $2::text[], $3::bytea[], $4::bigint[], $5::integer[], $6::uuid[], $7::uuid[])
+              as e (id, queue, payload, queued_at, priority, ticket, job)
+         join quire.jobs j on j.id = e.job"#,
+        &rows.ids,
+        &rows.queues as &[&str],
+        &rows.payloads,
+        &rows.queued_at,
+        &rows.priorities,
+        &rows.tickets,
+        &rows.jobs,
+        MAX_HAND_OUTS,
+    )
+    .execute(conn)
+    .await?;
     Ok(())
 }
 
@@ -90,27 +120,40 @@ pub(crate) async fn withdraw(
     Ok(())
 }
 
-fn task(entry: &Entry) -> Result<PgTask, StoreError> {
-    let payload = Ticket {
-        job: entry.job,
-        ticket: entry.ticket,
-    };
-    let bytes =
-        serde_json::to_vec(&payload).map_err(|error| StoreError::damaged("ticket", &error))?;
-    // The same 128 bits as a ULID, because apalis reads its ids back as such; and as the unique key, to find the entry by.
-    let id = Ulid::from(entry.ticket.as_u128()).to_string();
-    Ok(TaskBuilder::new(bytes)
-        .task_id(TaskId::from_string(id))
-        .idempotency_key(entry.ticket.to_string())
-        .priority(as_apalis(entry.priority))
-        .run_at_timestamp(entry.queued_at.cast_unsigned())
-        .max_attempts(MAX_HAND_OUTS)
-        .build())
+/// The entries column by column.
+#[derive(Default)]
+struct Rows {
+    ids: Vec<String>,
+    queues: Vec<&'static str>,
+    payloads: Vec<Vec<u8>>,
+    queued_at: Vec<i64>,
+    priorities: Vec<i32>,
+    tickets: Vec<Uuid>,
+    jobs: Vec<Uuid>,
 }
 
-/// apalis declares priorities unsigned and stores them by truncation to `i32`: the bits of a negative one survive.
-const fn as_apalis(priority: i32) -> usize {
-    (priority as isize).cast_unsigned()
+impl Rows {
+    fn add(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        let payload = Ticket {
+            job: entry.job,
+            ticket: entry.ticket,
+        };
+        let bytes =
+            serde_json::to_vec(&payload).map_err(|error| StoreError::damaged("ticket", &error))?;
+        self.ids.push(entry_id(entry.ticket));
+        self.queues.push(entry.stage.queue());
+        self.payloads.push(bytes);
+        self.queued_at.push(entry.queued_at);
+        self.priorities.push(entry.priority);
+        self.tickets.push(entry.ticket);
+        self.jobs.push(entry.job.0);
+        Ok(())
+    }
+}
+
+/// The same 128 bits as a ULID, because apalis reads its ids back as such.
+fn entry_id(ticket: Uuid) -> String {
+    Ulid::from(ticket.as_u128()).to_string()
 }
 
 #[cfg(test)]
@@ -121,13 +164,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_priority_survives_the_trip_through_apalis(priority: i32) {
-            prop_assert_eq!(as_apalis(priority) as u32, priority.cast_unsigned());
-        }
-
-        #[test]
-        fn task_ids_sort_like_tickets(a: u128, b: u128) {
-            prop_assert_eq!(Ulid::from(a).to_string().cmp(&Ulid::from(b).to_string()), a.cmp(&b));
+        fn entries_sort_like_tickets(a: u128, b: u128) {
+            let id = |ticket| entry_id(Uuid::from_u128(ticket));
+            prop_assert_eq!(id(a).cmp(&id(b)), a.cmp(&b));
         }
     }
 }

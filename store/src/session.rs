@@ -13,13 +13,14 @@ use sqlx::{
 use crate::{error::StoreError, store::StoreOptions};
 
 /// Longest wait for a pooled connection: beyond it an upload is better answered 503.
-const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(2);
+const ACQUIRE_TIMEOUT: Duration = Duration::from_millis(800);
 /// Longest statement. The slowest of ours, housekeeping over a large backlog, stays under a second.
 const STATEMENT_TIMEOUT: &str = "10s";
 /// Longest wait for a lock; row locks of ours are held for milliseconds.
 const LOCK_TIMEOUT: &str = "2s";
-/// Longest silence inside a transaction, so that a frozen process cannot hold its row locks for ever.
-const IDLE_IN_TRANSACTION_TIMEOUT: &str = "10s";
+/// Longest silence inside a transaction: a process that freezes there has lost its row locks before it counts as frozen and its
+/// jobs are taken (`workers::reap`).
+const IDLE_IN_TRANSACTION_TIMEOUT: &str = "4s";
 /// Longest time without an acknowledgement of sent bytes before a partitioned peer counts as gone (ignored on unix sockets).
 const TCP_USER_TIMEOUT: &str = "5s";
 /// An idle connection is closed after this, so that a burst does not hold server memory for ever.

@@ -3,12 +3,19 @@
 //! Cheap to clone; one per process is meant. The tasks (flusher, listener, catch-up) end with [`Store::close`], or when the last
 //! clone is dropped. What can be done with a job is in `jobs`, one file per verb.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, atomic::AtomicUsize},
+    time::{Duration, Instant},
+};
 
 use chrono::{DateTime, Utc};
 use parking_lot::Mutex;
 use sqlx::{PgConnection, PgPool, Postgres, Transaction, postgres::PgConnectOptions};
-use tokio::sync::broadcast;
+use tokio::{
+    sync::{broadcast, watch},
+    time,
+};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::{
@@ -16,9 +23,16 @@ use crate::{
     clock,
     error::StoreError,
     events::{self, Doubts, Event, EventHub, EventRecord, Feed, Outbox},
+    failpoint::failpoint,
     ids::JobId,
-    session,
+    reach, session,
 };
+
+/// Longest time for closing: flushing what is pending takes some milliseconds.
+const CLOSE_WITHIN: Duration = Duration::from_secs(5);
+
+/// The same while the database does not answer: enough to notice that it does after all.
+const CLOSE_UNHEARD: Duration = Duration::from_millis(500);
 
 /// How to reach the database.
 #[derive(Clone, Debug)]
@@ -35,12 +49,23 @@ pub struct StoreOptions {
 #[derive(Clone, Debug)]
 pub struct Store {
     pub(crate) inner: Arc<Inner>,
+    /// Where this clone's calls get their connections from: those of jobs must not wait for those of requests, nor the other way.
+    pub(crate) pool: PgPool,
 }
 
 /// What the clones share.
 #[derive(Debug)]
 pub(crate) struct Inner {
+    /// Of requests and background tasks.
     pub(crate) pool: PgPool,
+    /// That one and those of [`Store::for_workers`].
+    pub(crate) pools: Arc<Mutex<Vec<PgPool>>>,
+    /// Whether the database answers.
+    reachable: watch::Receiver<bool>,
+    /// Names of the workers of this process whose heartbeat runs.
+    pub(crate) beating: Mutex<HashSet<Arc<str>>>,
+    /// Workers that the last look for dead ones has found, this process's own included.
+    pub(crate) workers_seen: AtomicUsize,
     /// Options for connections outside of the pool: listener, worker locks, migration.
     pub(crate) session: PgConnectOptions,
     /// Drawn at connect: tells this process's notifications and events from those of others.
@@ -73,10 +98,12 @@ impl Store {
     pub async fn connect(options: &StoreOptions) -> Result<Self, StoreError> {
         let session = session::options(options)?;
         let pool = session::pool(&session, options.max_connections);
-        ping(&pool).await?;
+        let began = events::database_now(&pool).await?;
         let process = clock::random_id().as_u64_pair().0.cast_signed() & i64::MAX;
         let feed = Arc::new(Feed::new());
         let outbox = Arc::new(Outbox::new(Arc::clone(&feed)));
+        let pools = Arc::new(Mutex::new(vec![pool.clone()]));
+        let (reaching, reachable) = watch::channel(true);
         let inner = Inner {
             hub: EventHub::new(pool.clone(), Arc::clone(&feed), Arc::clone(&outbox)),
             attempts: Arc::new(Attempts::new()),
@@ -84,16 +111,43 @@ impl Store {
             suspects: Mutex::default(),
             tasks: TaskTracker::new(),
             stop: CancellationToken::new(),
-            pool,
+            beating: Mutex::default(),
+            workers_seen: AtomicUsize::new(0),
+            pools: Arc::clone(&pools),
+            reachable,
+            pool: pool.clone(),
             session,
             process,
             feed,
             outbox,
         };
-        events::start(&inner);
+        events::start(&inner, began);
+        inner.tasks.spawn(reach::ask(
+            inner.session.clone(),
+            pools,
+            reaching,
+            inner.stop.clone(),
+        ));
         Ok(Self {
             inner: Arc::new(inner),
+            pool,
         })
+    }
+
+    /// The same store with up to `max_connections` of its own: however many of them jobs hold, requests still find one.
+    #[must_use]
+    pub fn for_workers(&self, max_connections: u32) -> Self {
+        let pool = session::pool(&self.inner.session, max_connections);
+        self.inner.pools.lock().push(pool.clone());
+        Self {
+            inner: Arc::clone(&self.inner),
+            pool,
+        }
+    }
+
+    /// Whether the database answers, as noticed within a second.
+    pub fn reachable(&self) -> watch::Receiver<bool> {
+        self.inner.reachable.clone()
     }
 
     /// Answers when the database does.
@@ -103,7 +157,7 @@ impl Store {
 
     /// The pool, for apalis only.
     pub fn pool(&self) -> &PgPool {
-        &self.inner.pool
+        &self.pool
     }
 
     /// Where events are subscribed to and replayed.
@@ -121,12 +175,33 @@ impl Store {
     pub async fn close(&self) {
         self.inner.stop.cancel();
         self.inner.tasks.close();
-        self.inner.tasks.wait().await;
-        self.inner.pool.close().await;
+        let pools = std::mem::take(&mut *self.inner.pools.lock());
+        let closed = async {
+            self.inner.tasks.wait().await;
+            for pool in pools {
+                pool.close().await;
+            }
+        };
+        // Only a database that does not answer takes longer; its connections end with the process.
+        if time::timeout(self.patience(CLOSE_WITHIN), closed)
+            .await
+            .is_err()
+        {
+            tracing::warn!("connections to the database were still busy at the end");
+        }
+    }
+
+    /// How long a parting word may take: `usual`, but hardly any time for a database that does not answer.
+    pub(crate) fn patience(&self, usual: Duration) -> Duration {
+        if *self.inner.reachable.borrow() {
+            usual
+        } else {
+            CLOSE_UNHEARD
+        }
     }
 
     pub(crate) async fn begin(&self) -> Result<Transaction<'static, Postgres>, StoreError> {
-        Ok(self.inner.pool.begin().await?)
+        Ok(self.pool.begin().await?)
     }
 
     /// Writes `event` as the first of the present epoch of each of `jobs`. [`Self::commit`] publishes them.
@@ -139,17 +214,50 @@ impl Store {
         events::record(conn, self.inner.process, jobs, event).await
     }
 
-    /// Commits, and tells the subscribers of this process. When the caller goes away meanwhile, or the reply is lost, they hear
-    /// of it as soon as the outcome is known.
+    /// Commits, and tells the subscribers of this process: what others have said about the jobs goes first, should it not have
+    /// been heard here yet.
     pub(crate) async fn commit(
         &self,
+        mut tx: Transaction<'static, Postgres>,
+        records: Vec<EventRecord>,
+    ) -> Result<(), StoreError> {
+        let jobs: Vec<(JobId, i64)> = records
+            .iter()
+            .map(|record| (record.job_id, record.seq))
+            .collect();
+        let earlier = self.unheard(&mut tx, &jobs).await?;
+        self.commit_after(tx, earlier, records).await
+    }
+
+    /// What has been said about the jobs up to the given events and has not been heard here. The caller has the jobs locked, so
+    /// nobody says any more meanwhile.
+    pub(crate) async fn unheard(
+        &self,
+        conn: &mut PgConnection,
+        jobs: &[(JobId, i64)],
+    ) -> Result<Vec<EventRecord>, StoreError> {
+        // Nothing comes before a job's first event, and without subscribers it need not be asked.
+        let later: Vec<(JobId, i64)> = jobs.iter().filter(|(_, seq)| *seq > 0).copied().collect();
+        if later.is_empty() || !self.inner.feed.is_heard() {
+            return Ok(Vec::new());
+        }
+        events::unheard(conn, &self.inner.feed, &later).await
+    }
+
+    /// Commits, and tells the subscribers of this process. When the caller goes away meanwhile, or the reply is lost, they hear
+    /// of it as soon as the outcome is known.
+    pub(crate) async fn commit_after(
+        &self,
         tx: Transaction<'static, Postgres>,
+        earlier: Vec<EventRecord>,
         records: Vec<EventRecord>,
     ) -> Result<(), StoreError> {
         let doubt = self.inner.doubts.about(&records);
+        failpoint!("commit");
         tx.commit().await?;
+        failpoint!("after the commit");
         doubt.dispel();
-        for record in records {
+        for record in earlier.into_iter().chain(records) {
             self.inner.feed.publish(Arc::new(record));
         }
         Ok(())

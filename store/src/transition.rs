@@ -1,7 +1,8 @@
 //! The life of a job as one pure function.
 //!
 //! The same rules are stated a second time in SQL (CHECK constraints and the `where state ..` of every update); this is the
-//! readable form, and the one that the property test walks. It knows nothing of fences, budgets or time.
+//! readable form, and the one that the simulation (`tests/simulate`) walks. It knows nothing of fences, budgets or time; what a try
+//! costs is in [`crate::rules`].
 
 use crate::job::JobState;
 

@@ -132,6 +132,39 @@ fn of_many_starts_at_once_one_owns_the_server_and_all_are_served() {
 }
 
 #[test]
+fn an_heir_goes_on_with_the_server_when_its_owner_ends_and_stops_it_itself() {
+    let place = Place::new();
+    let owner = EmbeddedPostgres::start_or_inherit(place.path()).unwrap();
+    execute(owner.url(), "CREATE TABLE kept AS SELECT 'kept' AS value");
+    let heir = EmbeddedPostgres::start_or_inherit(place.path()).unwrap();
+    let client = place.start();
+    assert!(owner.is_owner() && !heir.is_owner() && !client.is_owner());
+    let first = place.server_pid();
+    owner.stop().unwrap();
+    let begun = Instant::now();
+    let running = || {
+        let file = fs::read_to_string(place.path().join("cluster/postmaster.pid"));
+        file.is_ok_and(|file| {
+            file.lines()
+                .nth(7)
+                .is_some_and(|status| status.trim() == "ready")
+        })
+    };
+    while !running() {
+        assert!(begun.elapsed() < LIMIT, "nobody took the server over");
+        std::thread::yield_now();
+    }
+    assert_ne!(place.server_pid(), first);
+    assert_eq!(text(heir.url(), "SELECT value FROM kept"), "kept");
+    assert_eq!(text(client.url(), "SELECT value FROM kept"), "kept");
+    let second = place.server_pid();
+    heir.stop().unwrap();
+    assert!(!is_running(second), "it is the heir's to stop");
+    client.stop().unwrap();
+    assert!(place.start().is_owner());
+}
+
+#[test]
 fn the_server_goes_with_a_killed_parent_and_the_next_start_works_at_once() {
     let place = Place::new();
     let mut parent = Helper::start(place.path());

@@ -11,16 +11,35 @@
 )]
 mod support;
 
+mod admin;
+mod batches;
 mod cancel;
+mod cancel_stages;
+#[expect(
+    unreachable_pub,
+    reason = "the binary of the tests has no callers outside"
+)]
+mod chaos;
 mod cli;
 mod cors;
+mod deadline;
+mod disk_full;
+mod doctor;
 mod faults;
+mod ingest;
 mod jobs;
 mod meta;
+mod order;
 mod pipeline;
 mod process;
+mod restart;
+mod retention;
 mod schedule;
 mod socket;
 mod socket_v1;
 mod stream;
 mod upload;
+mod wire_jobs;
+mod wire_process;
+mod wire_socket;
+mod wire_upload;

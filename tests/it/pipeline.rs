@@ -55,6 +55,12 @@ async fn every_citation_is_in_the_document_where_it_says() {
                 .take(quote.chars().count())
                 .collect();
             assert_eq!(there, quote, "{citation}");
+            let boxes = citation["boxes"].as_array().unwrap();
+            assert!(!boxes.is_empty(), "{citation}");
+            for line in boxes {
+                let at = |side: usize| line[side].as_f64().unwrap();
+                assert!(at(0) < at(2) && at(1) < at(3), "{citation}");
+            }
         }
     }
     app.stop().await;

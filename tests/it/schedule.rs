@@ -33,6 +33,44 @@ async fn a_scheduled_job_does_not_run_early() {
     app.stop().await;
 }
 
+/// Longest wait of a due job for an idle worker.
+const LATEST: chrono::TimeDelta = chrono::TimeDelta::seconds(1);
+
+#[tokio::test]
+async fn scheduled_jobs_start_at_most_a_second_late_and_never_early() {
+    let app = TestApp::start().await;
+    let now = quire_store::clock::now();
+    let mut due = Vec::new();
+    // All over the second, because apalis keeps whole ones.
+    for n in 0..6 {
+        let at = now + chrono::TimeDelta::milliseconds(1500 + 410 * n);
+        let id = Upload::new("table.csv", fixtures::csv(), "How many rows?")
+            .text("scheduled_at", &rfc3339(at))
+            .accepted(&app)
+            .await;
+        due.push((id, at));
+    }
+    for (id, at) in due {
+        app.answer(&id).await;
+        let id = quire_store::JobId(id.parse().unwrap());
+        let job = app
+            .store
+            .job(quire_store::Owner::LOCAL, id)
+            .await
+            .unwrap()
+            .unwrap();
+        let late = job.started_at.unwrap() - job.scheduled_at.unwrap();
+        assert_eq!(rfc3339(job.scheduled_at.unwrap()), rfc3339(at));
+        assert!(
+            late >= chrono::TimeDelta::zero(),
+            "{} ms early",
+            -late.num_milliseconds()
+        );
+        assert!(late <= LATEST, "{} ms late", late.num_milliseconds());
+    }
+    app.stop().await;
+}
+
 #[tokio::test]
 async fn a_past_time_with_an_offset_runs_now() {
     let app = TestApp::start().await;

@@ -237,7 +237,7 @@ async fn an_upload_cut_off_leaves_nothing() {
     use tokio::io::AsyncWriteExt as _;
     let app = TestApp::api_only().await;
     let mut tcp = tokio::net::TcpStream::connect(app.address).await.unwrap();
-    let head = "POST /api/upload HTTP/1.1\r\nHost: x\r\nContent-Type: multipart/form-data; boundary=B\r\nContent-Length: 5000\r\n\r\n\
+    let head = "POST /api/upload HTTP/1.1\r\nHost: localhost\r\nContent-Type: multipart/form-data; boundary=B\r\nContent-Length: 5000\r\n\r\n\
                 --B\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.pdf\"\r\n\r\n%PDF-1.4 half";
     tcp.write_all(head.as_bytes()).await.unwrap();
     tcp.shutdown().await.unwrap();

@@ -6,13 +6,19 @@ use quire_extract::{Document, EXTRACTOR_VERSION};
 use quire_models::{Answer, AnswerRequest, AnswerSink, ModelError};
 use quire_store::{AttemptWriter, Lease, Stage};
 
-use crate::{context::Context, failure::Failure, passages, running::Stop};
+use crate::{
+    context::Context, failure::Failure, passages, persist::persist, pulse::Pulse, running::Entered,
+};
 
 /// Where the progress of answering begins and ends, in percent; extraction is before it, the final write after it.
 const ANSWER_RANGE: (u64, u64) = (50, 95);
 
 /// Answers the prompt of `lease` and completes the job.
-pub(crate) async fn run(lease: &Lease, context: &Arc<Context>, stop: &Stop) -> Result<(), Failure> {
+pub(crate) async fn run(
+    lease: &Lease,
+    context: &Arc<Context>,
+    entered: &Entered,
+) -> Result<(), Failure> {
     let document = context
         .store
         .document(&lease.job.sha256, EXTRACTOR_VERSION.cast_signed())
@@ -23,9 +29,10 @@ pub(crate) async fn run(lease: &Lease, context: &Arc<Context>, stop: &Stop) -> R
     writer.progress(ANSWER_RANGE.0 as u8, Stage::Answer, 0, None);
     let (engine, cancel, prompt) = (
         context.engines.current(),
-        stop.engine.clone(),
+        entered.stop().engine.clone(),
         lease.job.prompt.clone(),
     );
+    let pulse = entered.pulse().clone();
     let answered = tokio::task::spawn_blocking(move || {
         let document: Document = serde_json::from_value(document)
             .map_err(|e| ModelError::Inference(format!("stored document does not decode: {e}")))?;
@@ -37,18 +44,25 @@ pub(crate) async fn run(lease: &Lease, context: &Arc<Context>, stop: &Stop) -> R
             image: material.image.as_deref(),
             left_out: material.left_out.as_deref(),
         };
-        engine.answer(&request, &cancel, &mut EventSink { writer })
+        engine.answer(&request, &cancel, &mut EventSink { writer, pulse })
     });
     let answer = answered
         .await
         .map_err(|_| Failure::internal("the answering thread stopped unexpectedly"))??;
-    complete(lease, context, answer).await
+    complete(lease, context, entered, answer).await
 }
 
-async fn complete(lease: &Lease, context: &Context, answer: Answer) -> Result<(), Failure> {
+async fn complete(
+    lease: &Lease,
+    context: &Context,
+    entered: &Entered,
+    answer: Answer,
+) -> Result<(), Failure> {
     let result = serde_json::to_value(&answer)
         .map_err(|e| Failure::internal(format!("answer cannot be encoded: {e}")))?;
-    if !context.store.complete(lease, &answer.text, result).await? {
+    let store = &context.store;
+    let write = || store.complete(lease, &answer.text, result.clone());
+    if !persist(store, lease, entered, write).await? {
         tracing::info!(job.id = %lease.job.id, "answer of a job that has another owner was dropped");
     }
     Ok(())
@@ -57,10 +71,12 @@ async fn complete(lease: &Lease, context: &Context, answer: Answer) -> Result<()
 /// Turns what the engine says into events of the attempt.
 struct EventSink {
     writer: AttemptWriter,
+    pulse: Pulse,
 }
 
 impl AnswerSink for EventSink {
     fn progress(&mut self, done: u32, total: u32) {
+        self.pulse.beat();
         let (from, to) = ANSWER_RANGE;
         let percent = from + (to - from) * u64::from(done.min(total)) / u64::from(total.max(1));
         self.writer
@@ -68,6 +84,7 @@ impl AnswerSink for EventSink {
     }
 
     fn chunk(&mut self, text: &str) {
+        self.pulse.beat();
         self.writer.chunk(text);
     }
 }

@@ -6,7 +6,7 @@ use quire_extract::ParserPool;
 use quire_store::{FileStore, Store};
 use tokio_util::task::TaskTracker;
 
-use crate::{engines::Engines, running::Running};
+use crate::{JobLimits, engines::Engines, quarantine::Quarantine, running::Running};
 
 /// Shared by all handlers; lives as long as the workers.
 pub(crate) struct Context {
@@ -24,8 +24,14 @@ pub(crate) struct Context {
     pub(crate) apalis_prefix: String,
     /// Tesseract language codes.
     pub(crate) ocr_languages: Vec<String>,
+    /// How long jobs may take.
+    pub(crate) limits: JobLimits,
     /// Attempts that run now.
     pub(crate) running: Running,
+    /// Keeps suspects apart.
+    pub(crate) quarantine: Quarantine,
     /// Tasks of the running attempts; the graceful stop waits for them.
     pub(crate) attempts: TaskTracker,
+    /// Stages that did not stop when they were asked to; nobody waits for them.
+    pub(crate) left_behind: TaskTracker,
 }

@@ -1,11 +1,11 @@
 //! The first stage: the content of the file, from the cache or out of the sandboxed parser.
 
-use std::sync::Arc;
+use std::{fs::File, sync::Arc};
 
 use quire_extract::{EXTRACTOR_VERSION, MediaType, ParseProgress, ParseRequest};
-use quire_store::{FileError, Lease, Stage};
+use quire_store::{Lease, Stage};
 
-use crate::{context::Context, failure::Failure, running::Stop};
+use crate::{context::Context, failure::Failure, persist::persist, running::Entered};
 
 /// Share of the whole progress that extraction has, in percent: answering has the rest.
 const EXTRACT_SHARE: u64 = 50;
@@ -13,22 +13,27 @@ const EXTRACT_SHARE: u64 = 50;
 const EXTRACT_START: u8 = 5;
 
 /// Extracts the file of `lease` and queues the answer stage.
-pub(crate) async fn run(lease: &Lease, context: &Arc<Context>, stop: &Stop) -> Result<(), Failure> {
+pub(crate) async fn run(
+    lease: &Lease,
+    context: &Arc<Context>,
+    entered: &Entered,
+) -> Result<(), Failure> {
     let writer = context.store.writer(lease);
     writer.progress(EXTRACT_START, Stage::Extract, 0, None);
     let version = EXTRACTOR_VERSION.cast_signed();
     if let Some(document) = context.store.document(&lease.job.sha256, version).await? {
-        return finish(lease, context, &document).await;
+        return finish(lease, context, entered, &document).await;
     }
     let request = request(lease, context)?;
-    let file = context
-        .files
-        .open_file(&lease.job.sha256)
-        .await
-        .map_err(missing_input)?;
-    let (parser, cancel) = (Arc::clone(&context.parser), stop.parser.clone());
+    let file = open(lease, context, entered).await?;
+    let (parser, cancel, pulse) = (
+        Arc::clone(&context.parser),
+        entered.stop().parser.clone(),
+        entered.pulse().clone(),
+    );
     let parsed = tokio::task::spawn_blocking(move || {
         parser.parse(&file, &request, &cancel, &mut |progress| {
+            pulse.beat();
             writer.progress(
                 percent(progress),
                 Stage::Extract,
@@ -42,19 +47,28 @@ pub(crate) async fn run(lease: &Lease, context: &Arc<Context>, stop: &Stop) -> R
         .map_err(|_| Failure::internal("the extraction thread stopped unexpectedly"))??;
     let document = serde_json::to_value(&document)
         .map_err(|e| Failure::internal(format!("extracted document cannot be encoded: {e}")))?;
-    finish(lease, context, &document).await
+    finish(lease, context, entered, &document).await
+}
+
+/// The file, when it still is what was uploaded.
+async fn open(lease: &Lease, context: &Context, entered: &Entered) -> Result<File, Failure> {
+    let (cancel, pulse) = (entered.stop().parser.clone(), entered.pulse().clone());
+    let stop = move || {
+        pulse.beat();
+        cancel.is_cancelled()
+    };
+    Ok(context.files.open_whole(&lease.job.sha256, stop).await?)
 }
 
 async fn finish(
     lease: &Lease,
     context: &Context,
+    entered: &Entered,
     document: &serde_json::Value,
 ) -> Result<(), Failure> {
-    if !context
-        .store
-        .finish_extract(lease, document, EXTRACTOR_VERSION.cast_signed())
-        .await?
-    {
+    let store = &context.store;
+    let write = || store.finish_extract(lease, document, EXTRACTOR_VERSION.cast_signed());
+    if !persist(store, lease, entered, write).await? {
         tracing::info!(job.id = %lease.job.id, "extraction of a job that has another owner was dropped");
     }
     Ok(())
@@ -73,19 +87,6 @@ fn request(lease: &Lease, context: &Context) -> Result<ParseRequest, Failure> {
         password: None,
         ocr_languages: context.ocr_languages.clone(),
     })
-}
-
-fn missing_input(error: FileError) -> Failure {
-    match error {
-        FileError::Missing => Failure::Fail {
-            code: "input_missing",
-            message: "the uploaded file is no longer stored".into(),
-        },
-        error => Failure::Retry {
-            code: "storage",
-            message: format!("the uploaded file cannot be read: {error}"),
-        },
-    }
 }
 
 /// Monotone share of the extraction: pages known in advance count exactly, others approach the end.

@@ -1,11 +1,18 @@
 //! How an attempt ended when it did not succeed, and what that means for the job.
 
+use std::{io::ErrorKind, time::Duration};
+
 use quire_extract::ParseError;
 use quire_models::ModelError;
-use quire_store::StoreError;
+use quire_store::{FileError, StoreError};
 
+/// Code of a disk without room.
+const STORAGE_FULL: &str = "storage_full";
 /// Code of a failure inside quire itself.
-const INTERNAL: &str = "internal";
+pub(crate) const INTERNAL: &str = "internal";
+
+/// Pause before a job is tried again that lacked something of this machine: a parser process, room on the disk.
+const SNOOZE: Duration = Duration::from_secs(5);
 
 /// The verdict of a handler. Only the handler knows whether trying again can help.
 #[derive(Debug)]
@@ -17,6 +24,15 @@ pub(crate) enum Failure {
         /// Sentence for people.
         message: String,
     },
+    /// The work could not even begin, through no fault of the job: it is queued again after the delay and has lost nothing.
+    Snooze {
+        /// Stable code for programs.
+        code: &'static str,
+        /// Sentence for people.
+        message: String,
+        /// When to look again.
+        delay: Duration,
+    },
     /// Trying again cannot help: the job fails now.
     Fail {
         /// Stable code for programs.
@@ -26,11 +42,22 @@ pub(crate) enum Failure {
     },
     /// The attempt was told to stop; the job's state was or will be decided elsewhere.
     Stopped,
-    /// The database did not take a write; the queue entry is tried again.
+    /// This process ends: the job goes back to the queue and has lost nothing.
+    HandedBack,
+    /// The database did not take a write.
     Store(StoreError),
 }
 
 impl Failure {
+    /// Something that the work needs is not there at the moment.
+    fn snooze(code: &'static str, message: String) -> Self {
+        Self::Snooze {
+            code,
+            message,
+            delay: SNOOZE,
+        }
+    }
+
     /// A fault of quire that a further attempt may not meet.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::Retry {
@@ -46,18 +73,48 @@ impl From<ParseError> for Failure {
             return Self::Stopped;
         }
         let (code, message) = (error.code(), error.to_string());
-        if error.is_retryable() {
-            Self::Retry { code, message }
-        } else {
-            Self::Fail { code, message }
+        match error {
+            ParseError::Unavailable(_) => Self::snooze(code, message),
+            ParseError::Io(error) if is_full(error.kind()) => Self::snooze(STORAGE_FULL, message),
+            error if error.is_retryable() => Self::Retry { code, message },
+            _ => Self::Fail { code, message },
         }
     }
+}
+
+impl From<FileError> for Failure {
+    fn from(error: FileError) -> Self {
+        match error {
+            FileError::Missing => Self::Fail {
+                code: "input_missing",
+                message: "the uploaded file is no longer stored".into(),
+            },
+            FileError::Checksum => Self::Fail {
+                code: "checksum",
+                message: "the stored file is damaged: it has changed since it was uploaded".into(),
+            },
+            FileError::Stopped => Self::Stopped,
+            FileError::StorageFull => Self::snooze(STORAGE_FULL, error.to_string()),
+            error => Self::Retry {
+                code: "storage",
+                message: format!("the uploaded file cannot be read: {error}"),
+            },
+        }
+    }
+}
+
+fn is_full(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::StorageFull | ErrorKind::QuotaExceeded)
 }
 
 impl From<ModelError> for Failure {
     fn from(error: ModelError) -> Self {
         match error {
             ModelError::Cancelled => Self::Stopped,
+            // Files that are being fetched or exchanged.
+            ModelError::NotInstalled { .. } | ModelError::PullRunning { .. } => {
+                Self::snooze(error.code(), error.to_string())
+            }
             error => Self::Retry {
                 code: error.code(),
                 message: error.to_string(),
@@ -77,7 +134,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_damaged_file_fails_and_a_missing_parser_retries() {
+    fn a_damaged_file_fails_and_a_missing_parser_is_waited_for() {
         assert!(matches!(
             Failure::from(ParseError::Damaged("x".into())),
             Failure::Fail {
@@ -87,7 +144,19 @@ mod tests {
         ));
         assert!(matches!(
             Failure::from(ParseError::Unavailable("x".into())),
-            Failure::Retry { .. }
+            Failure::Snooze { .. }
+        ));
+        let full = std::io::Error::from(ErrorKind::StorageFull);
+        assert!(matches!(
+            Failure::from(ParseError::Io(full)),
+            Failure::Snooze {
+                code: STORAGE_FULL,
+                ..
+            }
+        ));
+        assert!(matches!(
+            Failure::from(FileError::Missing),
+            Failure::Fail { .. }
         ));
         assert!(matches!(
             Failure::from(ParseError::Cancelled),

@@ -10,22 +10,28 @@ mod context;
 mod engines;
 mod extract;
 mod failure;
+mod housekeeping;
 mod maintenance;
 mod passages;
+mod persist;
+mod pulse;
+mod quarantine;
 mod queues;
 mod run;
 mod running;
 mod wakeups;
+mod watch;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use quire_extract::{ParseError, ParserPool, PoolConfig, SandboxStatus};
 use quire_store::{FileStore, Store, StoreError, WorkerGuard};
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use ulid::Ulid;
 
 pub use engines::Engines;
+pub use housekeeping::{Housekeeping, Retention};
 
 use crate::{context::Context, maintenance::Maintenance};
 
@@ -42,7 +48,33 @@ pub struct WorkerConfig {
     pub ocr_languages: Vec<String>,
     /// Refuse to start with a degraded sandbox.
     pub require_sandbox: bool,
+    /// What jobs may take.
+    pub limits: JobLimits,
 }
+
+/// What jobs may take.
+#[derive(Clone, Copy, Debug)]
+pub struct JobLimits {
+    /// Running time of one run of a job, all its attempts together. A job beyond it fails.
+    pub deadline: Duration,
+    /// Time without any progress, after which a stage is stopped and tried again.
+    pub progress: Duration,
+    /// Jobs of one owner that each queue runs at once, all processes together; 0: any number.
+    pub owner_slots: u32,
+}
+
+impl Default for JobLimits {
+    fn default() -> Self {
+        Self {
+            deadline: Duration::from_hours(1),
+            progress: Duration::from_mins(5),
+            owner_slots: 0,
+        }
+    }
+}
+
+/// Time kept at the end of the grace of a stop, for handing back what has not finished by then.
+const HAND_BACK: Duration = Duration::from_secs(2);
 
 /// Why workers could not start.
 #[derive(Debug, thiserror::Error)]
@@ -73,7 +105,7 @@ pub struct Workers {
     intake: CancellationToken,
     /// The apalis workers; end after `intake` once no handler is left.
     queues: JoinHandle<()>,
-    /// Reaper and housekeeping.
+    /// Reaper and deadlines.
     maintenance: Maintenance,
     /// The registration of this process: its lock tells other processes that this one lives.
     worker: WorkerGuard,
@@ -88,7 +120,13 @@ impl Workers {
         config: WorkerConfig,
     ) -> Result<Self, WorkerError> {
         let parser = start_parser(&config).await?;
-        let worker = store.register_worker(&worker_name()).await?;
+        let worker = store
+            .register_worker_with(&worker_name(), config.limits.deadline)
+            .await?;
+        store.limit_owner_slots(config.limits.owner_slots).await?;
+        store
+            .note_slots(worker.name(), config.extract_slots, config.answer_slots)
+            .await?;
         let context = Arc::new(Context {
             store,
             files,
@@ -97,8 +135,11 @@ impl Workers {
             worker: worker.name().to_owned(),
             apalis_prefix: worker.apalis_name(""),
             ocr_languages: config.ocr_languages.clone(),
+            limits: config.limits,
             running: running::Running::default(),
+            quarantine: quarantine::Quarantine::default(),
             attempts: TaskTracker::new(),
+            left_behind: TaskTracker::new(),
         });
         let intake = CancellationToken::new();
         let maintenance = Maintenance::start(&context);
@@ -122,25 +163,36 @@ impl Workers {
         }
     }
 
-    /// Takes no more jobs, lets the running ones finish for `grace`, then hands the rest back to the queue.
+    /// Takes no more jobs and lets the running ones finish. Those that have not by the end of `grace` are back in the queue
+    /// then, as if they had not been taken.
     pub async fn stop(self, grace: Duration) {
         self.intake.cancel();
         let mut queues = self.queues;
-        let ended = if let Ok(ended) = tokio::time::timeout(grace, &mut queues).await {
-            ended
+        let ended = if let Ok(ended) = timeout(grace.saturating_sub(HAND_BACK), &mut queues).await {
+            Some(ended)
         } else {
             tracing::info!(
                 jobs.running = self.context.running.len(),
                 "running jobs go back to the queue"
             );
             self.context.running.hand_back_all();
-            queues.await
+            timeout(HAND_BACK, &mut queues).await.ok()
         };
-        if let Err(error) = ended {
-            tracing::error!(%error, "the queue workers panicked");
+        match ended {
+            Some(Ok(())) => {}
+            Some(Err(error)) => tracing::error!(%error, "the queue workers panicked"),
+            // What they still hold is taken back by the sign-off, or by another process.
+            None => queues.abort(),
         }
+        self.context.running.give_up();
         self.context.attempts.close();
-        self.context.attempts.wait().await;
+        // Nothing in an attempt waits for anything now.
+        if timeout(HAND_BACK, self.context.attempts.wait())
+            .await
+            .is_err()
+        {
+            tracing::error!("attempts did not end");
+        }
         self.maintenance.stop().await;
         self.worker.stop().await;
     }

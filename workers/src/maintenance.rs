@@ -1,21 +1,19 @@
-//! What a worker process does beside its jobs: recover jobs of dead workers, keep tables small.
+//! What a worker process does beside its jobs: recover jobs of dead workers, end those that outlive their time.
 //!
 //! Due jobs are queued, and lost attempts noticed, by the heartbeat of the store's worker registration.
 
 use std::{sync::Arc, time::Duration};
 
 use quire_store::StoreError;
-use tokio::time::MissedTickBehavior;
+use tokio::time::{sleep, timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use crate::context::Context;
 
-/// How often dead workers are looked for: with one other process alive, the jobs of a killed one wait this long at most.
-const REAP_INTERVAL: Duration = Duration::from_millis(500);
-/// How often finished queue rows and old events are removed.
-const HOUSEKEEPING_INTERVAL: Duration = Duration::from_mins(1);
-/// Events older than this are dropped; the answers themselves stay in the jobs.
-const EVENT_RETENTION_DAYS: u32 = 3;
+/// How often jobs are looked for that have outlived their deadline.
+const OVERDUE_INTERVAL: Duration = Duration::from_secs(1);
+/// Longest time for one piece of work; beyond it the database is taken for away.
+const WORK_LIMIT: Duration = Duration::from_secs(15);
 
 /// The tasks of one worker process that are not jobs.
 pub(crate) struct Maintenance {
@@ -33,7 +31,7 @@ impl Maintenance {
         );
         tasks.spawn(
             stop.clone()
-                .run_until_cancelled_owned(keep_house(Arc::clone(context))),
+                .run_until_cancelled_owned(end_overdue(Arc::clone(context))),
         );
         tasks.close();
         Self { stop, tasks }
@@ -47,31 +45,37 @@ impl Maintenance {
 }
 
 async fn reap(context: Arc<Context>) {
-    every(REAP_INTERVAL, "recover jobs of dead workers", || {
+    let interval = || context.store.reap_interval();
+    every(interval, "recover jobs of dead workers", || {
         context.store.reap()
     })
     .await;
 }
 
-async fn keep_house(context: Arc<Context>) {
-    every(HOUSEKEEPING_INTERVAL, "keep tables small", || async {
-        context.store.housekeeping(EVENT_RETENTION_DAYS).await?;
-        Ok(0)
-    })
+async fn end_overdue(context: Arc<Context>) {
+    every(
+        || OVERDUE_INTERVAL,
+        "end jobs past their deadline",
+        || context.store.end_overdue(),
+    )
     .await;
 }
 
-/// Runs `work` at every tick; a failure is logged once until it works again.
-async fn every<F>(interval: Duration, what: &'static str, work: impl Fn() -> F)
-where
+/// Runs `work` again and again with a pause of `interval`; a failure is logged once until it works again.
+pub(crate) async fn every<F>(
+    interval: impl Fn() -> Duration,
+    what: &'static str,
+    work: impl Fn() -> F,
+) where
     F: Future<Output = Result<u64, StoreError>> + Send,
 {
-    let mut ticks = tokio::time::interval(interval);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = false;
     loop {
-        ticks.tick().await;
-        match work().await {
+        let Ok(outcome) = timeout(WORK_LIMIT, work()).await else {
+            tracing::warn!(what, "maintenance had no answer from the database");
+            continue;
+        };
+        match outcome {
             Ok(0) => failing = false,
             Ok(count) => {
                 failing = false;
@@ -83,5 +87,6 @@ where
                 tracing::warn!(what, %error, "maintenance failed and goes on trying");
             }
         }
+        sleep(interval()).await;
     }
 }

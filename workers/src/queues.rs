@@ -11,7 +11,7 @@ use std::{
 
 use apalis::prelude::*;
 use apalis_postgres::{Config, PostgresStorage, Pubsub};
-use quire_store::{QUEUE_ANSWER, QUEUE_EXTRACT, Ticket};
+use quire_store::{Call, QUEUE_ANSWER, QUEUE_EXTRACT};
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
@@ -44,7 +44,13 @@ async fn keep_running(
 ) {
     let (first, last) = RESTART_PAUSE;
     let mut pause = first;
+    let mut reachable = context.store.reachable();
     while !intake.is_cancelled() {
+        // A worker that starts before the database is back meets the long pauses of its connection pool.
+        let back = reachable.wait_for(|reachable| *reachable);
+        if intake.run_until_cancelled(back).await.is_none() {
+            break;
+        }
         let started = Instant::now();
         let Err(error) = run_worker(Arc::clone(context), queue, slots, intake.clone()).await else {
             continue;
@@ -66,7 +72,7 @@ async fn run_worker(
     slots: usize,
     intake: CancellationToken,
 ) -> Result<(), WorkerError> {
-    let backend = PostgresStorage::<Ticket>::new(context.store.pool())
+    let backend = PostgresStorage::<Call>::new(context.store.pool())
         .with_config(
             Config::default()
                 .queue(queue)
@@ -94,6 +100,6 @@ async fn run_worker(
         .await
 }
 
-async fn handle(ticket: Ticket, context: Data<Arc<Context>>) -> Result<(), BoxDynError> {
-    run::ticket(ticket, Arc::clone(&context)).await
+async fn handle(call: Call, context: Data<Arc<Context>>) -> Result<(), BoxDynError> {
+    run::ticket(call, Arc::clone(&context)).await
 }

@@ -1,15 +1,12 @@
 //! The attempts that run in this process, by job, so that all of them can be handed back when the process stops.
 
-use std::{
-    collections::HashMap,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{collections::HashMap, sync::Arc};
 
 use parking_lot::Mutex;
 use quire_store::JobId;
+use tokio_util::sync::CancellationToken;
+
+use crate::pulse::Pulse;
 
 /// Stops one attempt. Both flags are polled by the code they reach: at most one page, parser poll or sentence later.
 #[derive(Clone, Default)]
@@ -18,21 +15,9 @@ pub(crate) struct Stop {
     pub(crate) parser: quire_extract::CancelFlag,
     /// Reaches the answering engine.
     pub(crate) engine: quire_models::CancelFlag,
-    /// The job goes back to the queue instead of ending.
-    hand_back: Arc<AtomicBool>,
 }
 
 impl Stop {
-    /// Whether the attempt is stopped because this process ends.
-    pub(crate) fn is_hand_back(&self) -> bool {
-        self.hand_back.load(Ordering::Acquire)
-    }
-
-    fn hand_back(&self) {
-        self.hand_back.store(true, Ordering::Release);
-        self.stop();
-    }
-
     /// Stops the attempt.
     pub(crate) fn stop(&self) {
         self.parser.cancel();
@@ -44,8 +29,10 @@ impl Stop {
 #[derive(Default)]
 pub(crate) struct Running {
     stops: Arc<Mutex<HashMap<JobId, Stop>>>,
-    /// Whatever enters is handed back at once.
-    closing: AtomicBool,
+    /// Every attempt, also one that enters later, goes back to the queue.
+    hand_back: CancellationToken,
+    /// The time for that is over, too.
+    give_up: CancellationToken,
 }
 
 impl Running {
@@ -53,22 +40,27 @@ impl Running {
     pub(crate) fn enter(&self, job: JobId) -> Entered {
         let stop = Stop::default();
         self.stops.lock().insert(job, stop.clone());
-        if self.closing.load(Ordering::Acquire) {
-            stop.hand_back();
-        }
         Entered {
             job,
             stop,
+            pulse: Pulse::default(),
+            hand_back: self.hand_back.clone(),
+            give_up: self.give_up.clone(),
             stops: Arc::clone(&self.stops),
         }
     }
 
-    /// Stops every attempt, also those that enter later, and marks it for the queue.
+    /// Stops every attempt, also those that enter later, and sends it back to the queue.
     pub(crate) fn hand_back_all(&self) {
-        self.closing.store(true, Ordering::Release);
+        self.hand_back.cancel();
         for stop in self.stops.lock().values() {
-            stop.hand_back();
+            stop.stop();
         }
+    }
+
+    /// Nothing is waited for any more, not even the database.
+    pub(crate) fn give_up(&self) {
+        self.give_up.cancel();
     }
 
     /// Attempts that run now.
@@ -81,6 +73,9 @@ impl Running {
 pub(crate) struct Entered {
     job: JobId,
     stop: Stop,
+    pulse: Pulse,
+    hand_back: CancellationToken,
+    give_up: CancellationToken,
     stops: Arc<Mutex<HashMap<JobId, Stop>>>,
 }
 
@@ -88,6 +83,26 @@ impl Entered {
     /// The way to stop this attempt.
     pub(crate) fn stop(&self) -> &Stop {
         &self.stop
+    }
+
+    /// Its signs of life.
+    pub(crate) fn pulse(&self) -> &Pulse {
+        &self.pulse
+    }
+
+    /// Returns when the attempt is to go back to the queue because this process ends.
+    pub(crate) async fn handed_back(&self) {
+        self.hand_back.cancelled().await;
+    }
+
+    /// Whether the attempt is to go back to the queue.
+    pub(crate) fn is_handed_back(&self) -> bool {
+        self.hand_back.is_cancelled()
+    }
+
+    /// Returns when this process ends without waiting for anything any more.
+    pub(crate) async fn given_up(&self) {
+        self.give_up.cancelled().await;
     }
 }
 
@@ -103,20 +118,16 @@ mod tests {
 
     use super::*;
 
-    #[test]
-    fn hand_back_marks_all_and_leaving_forgets() {
+    #[tokio::test]
+    async fn hand_back_reaches_all_and_leaving_forgets() {
         let running = Running::default();
         let entered = running.enter(JobId(Uuid::from_u128(1)));
         running.hand_back_all();
-        assert!(entered.stop().is_hand_back() && entered.stop().engine.is_cancelled());
-        assert!(
-            running
-                .enter(JobId(Uuid::from_u128(2)))
-                .stop()
-                .is_hand_back(),
-            "a late one goes back too"
-        );
-        drop(entered);
+        assert!(entered.stop().engine.is_cancelled() && entered.stop().parser.is_cancelled());
+        entered.handed_back().await;
+        let late = running.enter(JobId(Uuid::from_u128(2)));
+        late.handed_back().await;
+        drop((entered, late));
         assert_eq!(running.len(), 0);
     }
 }

@@ -13,7 +13,7 @@ use parking_lot::Mutex;
 use quire_store::JobId;
 use tokio::time::Instant;
 
-use super::legacy::feed::FeedSlot;
+use super::{legacy::feed::FeedSlot, recent::RecentJobs};
 
 /// From the reply's last byte to the first frame: a browser needs some 10 ms to parse the reply and render, a phone more.
 pub const GRACE: Duration = Duration::from_millis(150);
@@ -33,6 +33,8 @@ struct Inner {
     replies: Mutex<HashMap<JobId, Reply>>,
     /// The renderer that obeys the hold. It lives here because hold and renderer are one per process, and always a pair.
     feed: FeedSlot,
+    /// What every socket begins with; here for the same reason.
+    recent: RecentJobs,
 }
 
 enum Reply {
@@ -87,6 +89,11 @@ impl UploadHold {
     /// Where the renderer of this process is found.
     pub(super) fn feed(&self) -> &FeedSlot {
         &self.inner.feed
+    }
+
+    /// Where the jobs that run or have just ended are read.
+    pub(super) fn recent(&self) -> &RecentJobs {
+        &self.inner.recent
     }
 
     fn release(&self, job: JobId) {

@@ -12,6 +12,8 @@ mod render;
 mod seam;
 mod view;
 
+use std::time::Duration;
+
 use quire_store::clock;
 use tokio::{
     sync::broadcast::{Receiver, error::RecvError},
@@ -20,10 +22,13 @@ use tokio::{
 
 use self::{feed::Told, seam::Seam};
 use super::{
-    BACKOFF, ENDED_WITHIN, Session,
+    BACKOFF, Session,
     hold::settled,
     wire::{End, Wire},
 };
+
+/// From the moment at which a held job may be told to the look at what the renderer did not tell.
+const SECOND_LOOK: Duration = Duration::from_millis(50);
 
 /// Serves the connection until it ends.
 pub(super) async fn serve(session: Session, wire: &mut Wire) -> End {
@@ -37,8 +42,15 @@ pub(super) async fn serve(session: Session, wire: &mut Wire) -> End {
         seam: Seam::default(),
         look_at: Some(Instant::now()),
     };
+    let closing = socket.session.closing.clone();
     loop {
-        if let Err(end) = socket.step(wire).await {
+        let step = tokio::select! {
+            biased;
+            // Also in the middle of a step, which may be waiting for the database.
+            () = closing.cancelled() => return End::Restart,
+            step = socket.step(wire) => step,
+        };
+        if let Err(end) = step {
             return end;
         }
     }
@@ -53,14 +65,13 @@ struct Socket {
 }
 
 impl Socket {
-    /// Waits for one thing to happen and deals with it.
+    /// Waits for one thing to happen and deals with it. The look is boxed: its state would otherwise be part of every idle socket.
     async fn step(&mut self, wire: &mut Wire) -> Result<(), End> {
         tokio::select! {
             biased;
-            () = self.session.closing.cancelled() => Err(End::Restart),
             heard = wire.hear() => heard.map(drop),
             // Before further frames: a look makes up for those that were lost.
-            () = sleep_until(self.look_at.unwrap_or_else(Instant::now)), if self.look_at.is_some() => self.look(wire).await,
+            () = sleep_until(self.look_at.unwrap_or_else(Instant::now)), if self.look_at.is_some() => Box::pin(self.look(wire)).await,
             told = self.frames.recv() => self.pass_on(told, wire).await,
         }
     }
@@ -86,9 +97,11 @@ impl Socket {
 
     /// Tells what the table knows and the client does not.
     async fn look(&mut self, wire: &mut Wire) -> Result<(), End> {
-        let Session { store, owner, .. } = &self.session;
-        let snapshots = match store.events().recent(*owner, ENDED_WITHIN).await {
-            Ok(snapshots) => snapshots,
+        let Session {
+            store, owner, hold, ..
+        } = &self.session;
+        let jobs = match hold.recent().read(store.events(), *owner).await {
+            Ok(jobs) => jobs,
             Err(error) => {
                 tracing::warn!(%error, "running jobs could not be read, trying again");
                 self.look_at = Some(Instant::now() + BACKOFF);
@@ -97,17 +110,19 @@ impl Socket {
         };
         self.look_at = None;
         let now = Instant::now();
-        for snapshot in snapshots {
-            let job = &snapshot.job;
+        for seen in &*jobs {
+            let job = &seen.job;
             let settled = self
                 .seam
                 .settled(job.id, || settled(job.created_at, clock::now(), now));
             if let Some(until) = self.session.hold.gate(job.id, settled, now) {
-                // Held for its uploader; the renderer may not know of it, so it is looked up again.
-                self.look_at = Some(self.look_at.map_or(until, |at| at.max(until)));
+                // Held for its uploader; the renderer may not know of it, so it is looked up again. If it does, its frames
+                // come first and tell more than the state would.
+                let again = until + SECOND_LOOK;
+                self.look_at = Some(self.look_at.map_or(again, |at| at.max(again)));
                 continue;
             }
-            for text in self.seam.catch_up(&snapshot, now) {
+            for text in self.seam.catch_up(seen, now) {
                 wire.say(text).await?;
             }
         }

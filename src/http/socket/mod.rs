@@ -6,6 +6,7 @@
 
 pub mod hold;
 mod legacy;
+mod recent;
 #[cfg(test)]
 pub(crate) mod sample;
 pub(crate) mod sequence;
@@ -31,11 +32,12 @@ use utoipa::IntoParams;
 
 use self::{
     hold::UploadHold,
-    wire::{READ_LIMIT, Wire},
+    wire::{READ_BUFFER, READ_LIMIT, Wire},
 };
 use crate::{
     app::AppState,
     error::{ApiError, ErrorBody},
+    http::{admin::live::LiveQueue, metrics::OpenSocket},
 };
 
 /// The subprotocol of clients that know more than the upload contract.
@@ -126,6 +128,8 @@ struct Session {
     hold: UploadHold,
     /// Whose jobs it sees.
     owner: Owner,
+    /// The whole queue, for those who may see it.
+    queue: LiveQueue,
     /// Cancelled when the server stops.
     closing: CancellationToken,
 }
@@ -143,6 +147,7 @@ fn upgrade(
     let upgrade = match request {
         Ok(upgrade) => upgrade
             .protocols([V1])
+            .read_buffer_size(READ_BUFFER)
             .max_message_size(READ_LIMIT)
             .max_frame_size(READ_LIMIT),
         Err(rejection) => return rejection.into_response(),
@@ -152,13 +157,19 @@ fn upgrade(
         store: state.store.clone(),
         hold: state.hold.clone(),
         owner: Owner::LOCAL,
+        queue: state.queue.clone(),
         closing: state.shutdown.clone(),
     };
-    upgrade.on_upgrade(move |socket| serve(session, socket, v1))
+    let open = state.sockets.token();
+    upgrade.on_upgrade(async move |socket| {
+        serve(session, socket, v1).await;
+        drop(open);
+    })
 }
 
 async fn serve(session: Session, socket: WebSocket, v1: bool) {
     let mut wire = Wire::new(socket);
+    let _counted = OpenSocket::new(if v1 { V1 } else { "contract" });
     let end = if v1 {
         v1::serve(session, &mut wire).await
     } else {

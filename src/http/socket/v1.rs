@@ -7,15 +7,16 @@
 
 mod follow;
 pub(crate) mod frame;
+mod goodbye;
 mod message;
 mod positions;
 
 use std::sync::Arc;
 
 use axum::extract::ws::Utf8Bytes;
-use quire_store::{CancelOutcome, EventRecord, JobId, JobSnapshot, StoreError, clock};
+use quire_store::{CancelOutcome, EventRecord, JobId, StoreError, clock};
 use tokio::{
-    sync::broadcast::Receiver,
+    sync::{broadcast::Receiver, watch},
     time::{Instant, sleep_until},
 };
 
@@ -26,10 +27,12 @@ use self::{
     positions::Positions,
 };
 use super::{
-    ENDED_WITHIN, Session,
+    Session,
+    recent::Seen,
     sequence::START,
     wire::{End, Heard, Wire},
 };
+use crate::http::admin::{Admin, live::Newest};
 
 /// Serves the connection until it ends.
 pub(super) async fn serve(session: Session, wire: &mut Wire) -> End {
@@ -40,9 +43,17 @@ pub(super) async fn serve(session: Session, wire: &mut Wire) -> End {
         events,
         wanted,
         positions,
+        queue: None,
     };
+    let closing = socket.session.closing.clone();
     loop {
-        let end = match socket.step(wire).await {
+        let step = tokio::select! {
+            biased;
+            // Also in the middle of a step, which may be waiting for the database.
+            () = closing.cancelled() => return send_away(wire).await,
+            step = socket.step(wire) => step,
+        };
+        let end = match step {
             Ok(()) => continue,
             Err(Trouble::End(end)) => end,
             Err(Trouble::Store(cause)) => {
@@ -57,11 +68,21 @@ pub(super) async fn serve(session: Session, wire: &mut Wire) -> End {
     }
 }
 
+/// Tells the client when to come back, before the close frame tells it to.
+async fn send_away(wire: &mut Wire) -> End {
+    let frame = Frame::Restarting {
+        retry_after_ms: goodbye::retry_after().as_millis() as u64,
+    };
+    wire.say(frame.text()).await.err().unwrap_or(End::Restart)
+}
+
 struct Socket {
     session: Session,
     events: Receiver<Arc<EventRecord>>,
     wanted: Wanted,
     positions: Positions,
+    /// The whole queue, while the client wants it.
+    queue: Option<watch::Receiver<Newest>>,
 }
 
 /// What stops a step.
@@ -69,7 +90,7 @@ enum Trouble {
     /// The connection is over.
     End(End),
     /// The database did not answer; the client is told and may ask again.
-    Store(StoreError),
+    Store(Arc<StoreError>),
 }
 
 impl From<End> for Trouble {
@@ -80,20 +101,26 @@ impl From<End> for Trouble {
 
 impl From<StoreError> for Trouble {
     fn from(error: StoreError) -> Self {
-        Self::Store(error)
+        Self::Store(Arc::new(error))
     }
 }
 
 impl Socket {
-    /// Waits for one thing to happen and deals with it.
+    /// Waits for one thing to happen and deals with it. What rarely happens and needs the database is boxed: its many kilobytes
+    /// of state would otherwise be part of every idle socket.
     async fn step(&mut self, wire: &mut Wire) -> Result<(), Trouble> {
         let (read_at, look_at) = (self.wanted.read_at, self.positions.look_at());
         tokio::select! {
             biased;
-            () = self.session.closing.cancelled() => Err(End::Restart.into()),
-            heard = wire.hear() => self.obey(&heard?, wire).await,
-            () = until(read_at), if read_at.is_some() => Ok(self.catch_up(wire).await?),
-            () = until(look_at), if look_at.is_some() => self.tell_positions(wire).await,
+            heard = wire.hear() => Box::pin(self.obey(&heard?, wire)).await,
+            () = until(read_at), if read_at.is_some() => Ok(Box::pin(self.catch_up(wire)).await?),
+            () = until(look_at), if look_at.is_some() => Box::pin(self.tell_positions(wire)).await,
+            frame = newest(&mut self.queue), if self.queue.is_some() => {
+                if let Some(frame) = frame {
+                    wire.say(frame).await?;
+                }
+                Ok(())
+            }
             event = self.events.recv() => self.follow(event, wire).await,
         }
     }
@@ -121,13 +148,16 @@ impl Socket {
     async fn greet(&mut self, hello: Hello, wire: &mut Wire) -> Result<(), Trouble> {
         self.wanted = Wanted::new(hello.all);
         self.positions.clear();
+        self.queue = hello
+            .admin
+            .then(|| self.session.queue.subscribe(Admin::LOCAL));
         for (job, seq) in &hello.since {
             if hello.all || hello.jobs.contains(job) {
                 self.wanted.replay(*job, *seq);
             }
         }
         for job in hello.jobs {
-            self.begin_named(job, wire).await?;
+            self.wanted.name(job);
         }
         if hello.all {
             self.begin_recent(wire).await
@@ -136,8 +166,9 @@ impl Socket {
         }
     }
 
-    /// Follows a job that the client named, if it exists; tells its state if its history is gone.
-    async fn begin_named(&mut self, id: JobId, wire: &mut Wire) -> Result<(), Trouble> {
+    /// Nothing was found after `seq` of a job that the client named. Tells it if there is no such job, and the job's state if its
+    /// history is gone.
+    async fn explain(&mut self, id: JobId, seq: i64, wire: &mut Wire) -> Result<(), Trouble> {
         let Session { store, owner, .. } = &self.session;
         let Some(job) = store.job(*owner, id).await? else {
             self.wanted.forget(id);
@@ -146,34 +177,33 @@ impl Socket {
                 .await?);
         };
         if store.events().since(*owner, id, START, 1).await?.is_empty() {
-            let last_seq = self.wanted.forget(id).unwrap_or(START);
-            self.wanted.replay(id, last_seq);
-            let state = JobSnapshot {
-                job,
-                partial: String::new(),
-                last_seq,
-            };
-            return Ok(wire.say(Frame::resync(&state, clock::now()).text()).await?);
-        }
-        if !self.wanted.has(id) {
-            self.wanted.replay(id, START);
+            let state = Frame::resync((&job, "", seq), clock::now());
+            wire.say(state.text()).await?;
         }
         Ok(())
     }
 
     /// Tells the state of all jobs that run or ended a moment ago, and follows them from there.
     async fn begin_recent(&mut self, wire: &mut Wire) -> Result<(), Trouble> {
-        let Session { store, owner, .. } = &self.session;
-        for snapshot in store.events().recent(*owner, ENDED_WITHIN).await? {
-            let job = &snapshot.job;
+        for seen in &*self.recent().await? {
+            let job = &seen.job;
             if !self.wanted.has(job.id) {
-                wire.say(Frame::resync(&snapshot, clock::now()).text())
-                    .await?;
+                let frame = Frame::resync((job, &seen.partial, seen.last_seq), clock::now());
+                wire.say(frame.text()).await?;
                 self.wanted
-                    .watch(job.id, snapshot.last_seq, job.state.is_terminal());
+                    .watch(job.id, seen.last_seq, job.state.is_terminal());
             }
         }
         Ok(())
+    }
+
+    /// The jobs that run or have just ended.
+    async fn recent(&self) -> Result<Arc<[Seen]>, Trouble> {
+        let Session {
+            store, owner, hold, ..
+        } = &self.session;
+        let read = hold.recent().read(store.events(), *owner).await;
+        read.map_err(Trouble::Store)
     }
 
     async fn cancel(&mut self, id: JobId, wire: &mut Wire) -> Result<(), Trouble> {
@@ -196,6 +226,16 @@ impl Socket {
         }
         Ok(())
     }
+}
+
+/// The next frame about the whole queue. Its end is that of the server.
+async fn newest(queue: &mut Option<watch::Receiver<Newest>>) -> Newest {
+    let receiver = queue.as_mut()?;
+    if receiver.changed().await.is_err() {
+        *queue = None;
+        return None;
+    }
+    receiver.borrow_and_update().clone()
 }
 
 async fn until(at: Option<Instant>) {

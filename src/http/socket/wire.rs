@@ -14,6 +14,9 @@ pub(super) const MESSAGE_LIMIT: usize = 64 * 1024;
 /// Largest message that is read in order to be refused with a close code instead of a broken connection.
 pub(super) const READ_LIMIT: usize = 1024 * 1024;
 
+/// What one read of a socket takes in: clients say little, and every idle socket keeps this.
+pub(super) const READ_BUFFER: usize = 1024;
+
 /// Longest time for one write: the client's side has been full for so long.
 const WRITE_LIMIT: Duration = Duration::from_secs(10);
 

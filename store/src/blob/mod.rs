@@ -3,18 +3,26 @@
 //! A file appears under its name only when all of it is on the disk, so whatever has a name is whole. Two uploads of the same
 //! bytes share one file. Nothing here knows owners or jobs: the rows do, and nobody reaches a file but through them.
 
+mod hold;
+mod keep;
+mod read;
+mod space;
+mod sweep;
 mod writer;
 
 use std::{
-    fs::{self, File, TryLockError},
+    fs::{self, File},
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use tokio::task;
 
 use crate::error::FileError;
+pub use hold::FileHold;
+pub(crate) use sweep::age;
 pub use writer::{FileWriter, SNIFF_HEAD_BYTES};
 
 /// Finished files, in 256 directories by the first byte of the hash.
@@ -22,19 +30,24 @@ const FILES: &str = "files";
 /// Files that are being received.
 const INCOMING: &str = "incoming";
 
+/// At a start, files of any age go that nobody holds the lock of: another process that is about to lock one notices.
+const UNLOCKED_AT_START: Duration = Duration::ZERO;
+
 /// Where uploaded bytes live. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct FileStore {
     dir: Arc<Path>,
 }
 
-/// A file that is in the store for good.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// A file that is in the store: until its row is committed by its hold, from then on by its row.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredFile {
     /// Its name.
     pub sha256: [u8; 32],
     /// Its size.
     pub bytes: u64,
+    /// Keeps it from being removed as a file that no row names.
+    pub hold: FileHold,
 }
 
 impl FileStore {
@@ -46,24 +59,21 @@ impl FileStore {
         fs::create_dir_all(dir.join(INCOMING))?;
         sync_dir(dir)?;
         let store = Self { dir: dir.into() };
-        store.sweep()?;
+        store.sweep_incoming(UNLOCKED_AT_START)?;
         Ok(store)
+    }
+
+    /// A store that is there already: makes nothing and removes nothing.
+    pub fn existing(dir: impl AsRef<Path>) -> Self {
+        Self {
+            dir: dir.as_ref().into(),
+        }
     }
 
     /// Begins to receive a file of at most `limit` bytes.
     pub async fn writer(&self, limit: u64) -> Result<FileWriter, FileError> {
         let store = self.clone();
         on_disk(move || FileWriter::create(store, limit)).await
-    }
-
-    /// Opens a stored file for reading.
-    pub async fn open_file(&self, sha256: &[u8; 32]) -> Result<File, FileError> {
-        let path = self.path(sha256);
-        on_disk(move || match File::open(path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Err(FileError::Missing),
-            other => Ok(other?),
-        })
-        .await
     }
 
     fn incoming(&self) -> PathBuf {
@@ -74,28 +84,14 @@ impl FileStore {
         let name = hex::encode(sha256);
         self.dir.join(FILES).join(&name[..2]).join(name)
     }
-
-    /// Removes incoming files that no process is writing: whoever writes one holds its lock.
-    fn sweep(&self) -> io::Result<()> {
-        for entry in fs::read_dir(self.incoming())? {
-            let path = entry?.path();
-            match is_abandoned(&path) {
-                Ok(true) => fs::remove_file(&path)?,
-                Ok(false) => {}
-                // Finished by its owner while we looked.
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
 }
 
-fn is_abandoned(path: &Path) -> io::Result<bool> {
-    match File::open(path)?.try_lock() {
-        Ok(()) => Ok(true),
-        Err(TryLockError::WouldBlock) => Ok(false),
-        Err(TryLockError::Error(error)) => Err(error),
+/// `None` where nothing is there; any other error stays one.
+fn absent<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -4,9 +4,9 @@
 //! caller learn the hash, and only with the hash can a row refer to the file.
 
 use std::{
-    fs::{self, File},
     io::{self, Write as _},
     mem,
+    os::unix::fs::MetadataExt as _,
     path::Path,
 };
 
@@ -14,8 +14,8 @@ use bytes::Bytes;
 use sha2::{Digest as _, Sha256};
 use tempfile::NamedTempFile;
 
-use super::{FileStore, StoredFile, on_disk, sync_dir};
-use crate::error::FileError;
+use super::{FileStore, StoredFile, keep::keep, on_disk};
+use crate::{error::FileError, failpoint::failpoint};
 
 /// Bytes of a file's beginning that are kept for recognising its type.
 pub const SNIFF_HEAD_BYTES: usize = 64 * 1024;
@@ -46,9 +46,7 @@ struct Target {
 impl FileWriter {
     /// Blocking.
     pub(super) fn create(store: FileStore, limit: u64) -> Result<Self, FileError> {
-        let file = NamedTempFile::new_in(store.incoming())?;
-        // Tells the sweep of another process that somebody is writing. Freed by the system when this process dies.
-        file.as_file().lock()?;
+        let file = locked_in(&store.incoming())?;
         let target = Some(Target {
             file,
             hash: Sha256::new(),
@@ -92,10 +90,15 @@ impl FileWriter {
         let (store, piece, bytes) = (self.store.clone(), mem::take(&mut self.piece), self.bytes);
         on_disk(move || {
             let target = target.write(&piece)?;
+            failpoint!("fsync incoming file");
             target.file.as_file().sync_all()?;
             let sha256 = target.hash.finalize().into();
-            keep(target.file, &store.path(&sha256), bytes)?;
-            Ok(StoredFile { sha256, bytes })
+            let hold = keep(target.file, &store.path(&sha256))?;
+            Ok(StoredFile {
+                sha256,
+                bytes,
+                hold,
+            })
         })
         .await
     }
@@ -116,30 +119,25 @@ impl Target {
     /// Blocking.
     fn write(mut self, piece: &[u8]) -> Result<Self, FileError> {
         self.hash.update(piece);
+        failpoint!("write incoming file");
         self.file.as_file_mut().write_all(piece)?;
         Ok(self)
     }
 }
 
-/// Gives the file its name. Bytes that are there already, whole as far as their size tells, stay.
-fn keep(file: NamedTempFile, path: &Path, bytes: u64) -> Result<(), FileError> {
-    let dir = path.parent().ok_or_else(lost)?;
-    if let Err(error) = fs::create_dir(dir) {
-        if error.kind() != io::ErrorKind::AlreadyExists {
-            return Err(error.into());
+/// A file whose lock tells the sweep of another process that somebody is writing; it stays on the file when that gets its name.
+/// Freed by the system when this process dies.
+fn locked_in(dir: &Path) -> io::Result<NamedTempFile> {
+    loop {
+        failpoint!("create incoming file");
+        let file = NamedTempFile::new_in(dir)?;
+        failpoint!("lock incoming file");
+        file.as_file().lock_shared()?;
+        // Swept between the two lines above.
+        if file.as_file().metadata()?.nlink() > 0 {
+            return Ok(file);
         }
-    } else if let Some(parent) = dir.parent() {
-        sync_dir(parent)?;
     }
-    let is_there = File::open(path)
-        .and_then(|there| there.metadata())
-        .is_ok_and(|there| there.len() == bytes);
-    if !is_there {
-        file.persist(path).map_err(|error| error.error)?;
-    }
-    // Also when it was there: the one who put it there may not have come this far.
-    sync_dir(dir)?;
-    Ok(())
 }
 
 fn lost() -> FileError {

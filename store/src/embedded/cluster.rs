@@ -36,7 +36,7 @@ const LOCALES: [&str; 2] = ["C.UTF-8", "C"];
 const SETTINGS: &str = "
 # Added by quire when it made this cluster; edit as you like. Sockets, durability and logging are set on the command line.
 shared_buffers = 64MB       # an idle server takes 13 MB, one with ten connections 29 MB
-max_connections = 60        # API and workers of a few processes
+max_connections = 100       # five processes with their defaults, and people who look
 max_wal_size = 512MB
 jit = off                   # compiling costs more than the short queries of a queue
 timezone = 'UTC'

@@ -110,6 +110,13 @@ pub enum EmbeddedError {
         detail: String,
     },
 
+    /// The server did not start, and its disk has no room for one.
+    #[error("the disk under {} is full: the database starts when {} MiB are free", .path.display(), super::room::LEAST_MIB)]
+    DiskFull {
+        /// The cluster directory.
+        path: PathBuf,
+    },
+
     /// The server neither ended nor became ready.
     #[error("the database server was not ready after {seconds} s, see {}", .log.display())]
     NotReady {

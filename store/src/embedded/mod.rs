@@ -4,8 +4,8 @@
 //! container, full durability, and gone when we are gone, however we end. Everything about it blocks, so asynchronous callers
 //! use `spawn_blocking`; the server itself belongs to a thread of its own.
 //!
-//! One process owns a directory. A second `quire` on the same one becomes a client of the first one's server. It does not
-//! take the server over when the first one ends.
+//! One process owns a directory. A second `quire` on the same one becomes a client of the first one's server. It takes the
+//! server over when the first one ends only if it asked for that (`heir`).
 //!
 //! Not here: downloading a server, upgrading a cluster to another major version, and creating extensions or tables.
 
@@ -13,12 +13,15 @@ mod binaries;
 mod cluster;
 mod error;
 mod files;
+mod heir;
 mod home;
 mod launch;
+mod look;
 mod parent_death;
 mod poll;
 mod predecessor;
 mod process;
+mod room;
 #[cfg(feature = "testing")]
 pub(crate) mod shared;
 mod socket;
@@ -27,10 +30,12 @@ mod supervisor;
 mod user;
 
 pub use self::error::EmbeddedError;
+pub use self::look::{EmbeddedState, installed, look};
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use self::heir::Heir;
 use self::home::{Home, HomeLock};
 use self::launch::{Durability, Launch};
 use self::poll::poll;
@@ -50,6 +55,8 @@ pub struct EmbeddedPostgres {
     url: String,
     /// `None` when another process owns the server.
     server: Option<Owned>,
+    /// Takes the server over when its owner ends.
+    heir: Option<Heir>,
 }
 
 #[derive(Debug)]
@@ -66,19 +73,38 @@ impl EmbeddedPostgres {
     /// The directory is for the server alone and is made if missing. If another process already serves it, the result is a client
     /// of that server. Call it early: starting a child costs time in proportion to the memory in use.
     pub fn start(directory: &Path) -> Result<Self, EmbeddedError> {
+        Self::start_at(directory, false)
+    }
+
+    /// The same, and a client of another process's server takes it over when that process ends: after a moment the same address
+    /// answers again.
+    pub fn start_or_inherit(directory: &Path) -> Result<Self, EmbeddedError> {
+        Self::start_at(directory, true)
+    }
+
+    fn start_at(directory: &Path, inherits: bool) -> Result<Self, EmbeddedError> {
         let home = Home::open(directory)?;
         let started = poll(OWNER_LIMIT, || {
             if let Some(lock) = home.try_lock()? {
-                return Self::own(&home, lock).map(Some);
+                let owned = own(&home, lock)?;
+                return Ok(Some(Self {
+                    url: socket::url(&owned.socket.path, ROLE),
+                    server: Some(owned),
+                    heir: None,
+                }));
             }
             // A killed owner's lock and server outlive it by moments, and must not be taken for its life.
             if home.owner()?.is_none_or(process::is_ending) {
                 return Ok(None);
             }
-            let socket = running(&home.cluster())?;
-            Ok(socket.map(|directory| Self {
-                url: socket::url(&directory, ROLE),
+            let Some(socket) = running(&home.cluster())? else {
+                return Ok(None);
+            };
+            let heir = inherits.then(|| Heir::wait(home.clone())).transpose()?;
+            Ok(Some(Self {
+                url: socket::url(&socket, ROLE),
                 server: None,
+                heir,
             }))
         })?;
         started.ok_or_else(|| EmbeddedError::Busy {
@@ -103,26 +129,13 @@ impl EmbeddedPostgres {
         self.stop_server()
     }
 
-    fn own(home: &Home, lock: HomeLock) -> Result<Self, EmbeddedError> {
-        let launch = Launch::prepare(home, Durability::Durable)?;
-        let socket = launch.socket.clone();
-        let supervisor = Supervisor::start(launch)?;
-        Ok(Self {
-            url: socket::url(&socket.path, ROLE),
-            server: Some(Owned {
-                supervisor,
-                socket,
-                lock,
-            }),
-        })
-    }
-
     fn stop_server(&mut self) -> Result<(), EmbeddedError> {
+        let inherited = self.heir.take().and_then(Heir::leave);
         let Some(Owned {
             supervisor,
             socket,
             lock,
-        }) = self.server.take()
+        }) = self.server.take().or(inherited)
         else {
             return Ok(());
         };
@@ -139,6 +152,18 @@ impl Drop for EmbeddedPostgres {
             tracing::error!(error = %error, "the database server could not be stopped");
         }
     }
+}
+
+/// Starts the server of a directory that nobody else owns.
+fn own(home: &Home, lock: HomeLock) -> Result<Owned, EmbeddedError> {
+    let launch = Launch::prepare(home, Durability::Durable)?;
+    let socket = launch.socket.clone();
+    let supervisor = Supervisor::start(launch)?;
+    Ok(Owned {
+        supervisor,
+        socket,
+        lock,
+    })
 }
 
 /// The socket directory of the server that serves this cluster and is ready.

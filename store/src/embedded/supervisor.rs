@@ -19,6 +19,7 @@ use super::error::{AtPath as _, EmbeddedError};
 use super::launch::{Launch, Life, Spawned};
 use super::poll::poll;
 use super::predecessor::{self, TAKEOVER_LIMIT};
+use super::room;
 
 /// How long a start may take. Replaying the log after a crash needs seconds (3.9 s after 150,000 rows, measured).
 const READY_LIMIT: Duration = Duration::from_mins(2);
@@ -37,6 +38,10 @@ const RETRY_DELAY: Duration = Duration::from_millis(50);
 /// Before a server that died is started again, doubled up to the second with every failure.
 const RESTART_DELAY: Duration = Duration::from_millis(100);
 const RESTART_DELAY_LIMIT: Duration = Duration::from_secs(5);
+
+/// On a full disk: between two looks for space, and how long it is looked for before a start is tried all the same.
+const ROOM_STEP: Duration = Duration::from_millis(500);
+const ROOM_LIMIT: Duration = Duration::from_mins(1);
 
 /// A running server that is kept running.
 #[derive(Debug)]
@@ -202,8 +207,24 @@ fn restart(launch: &Launch, shared: &Shared) -> Option<Child> {
             }
         }
         delay = (delay * 2).min(RESTART_DELAY_LIMIT);
+        if wait_for_room(launch, shared) {
+            delay = RESTART_DELAY;
+        }
     }
     None
+}
+
+/// Waits while the disk is full, at most until a stop is asked for. Whether space has come.
+fn wait_for_room(launch: &Launch, shared: &Shared) -> bool {
+    let (begun, cluster) = (Instant::now(), launch.cluster());
+    let mut waited = false;
+    while room::is_short(&cluster) && begun.elapsed() < ROOM_LIMIT {
+        waited = true;
+        if shared.wait_for_stop(ROOM_STEP) {
+            return false;
+        }
+    }
+    waited && !room::is_short(&cluster)
 }
 
 /// Sleeps until the server ends.
@@ -236,6 +257,12 @@ fn bring_up(launch: &Launch, life: Life, shared: &Shared) -> Result<Child, Embed
                 "the database server is ready"
             );
             return Ok(spawned.child);
+        }
+        // Its complaint about a lock file that it cannot write must not be taken for one that is held.
+        if room::is_short(&launch.cluster()) {
+            return Err(EmbeddedError::DiskFull {
+                path: launch.cluster(),
+            });
         }
         let detail = launch.last_words(&spawned);
         if !is_held(&detail)

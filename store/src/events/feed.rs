@@ -58,6 +58,11 @@ impl Feed {
         true
     }
 
+    /// Whether anybody listens.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.sender.receiver_count() > 0
+    }
+
     /// The last number of a job that went out.
     pub(crate) fn last_seq(&self, job: JobId) -> Option<i64> {
         self.memory.lock().last(job)

@@ -3,7 +3,11 @@
 //! Measured on two cores with 32 producers: a row and a NOTIFY per token carries 594 tokens/s, one batch per process and 50 ms
 //! carries 16,000/s at p99 56 ms. Rows of an attempt that no longer owns its job are refused by the fence, and the attempt is told.
 
-use std::{collections::HashSet, sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use sqlx::PgPool;
 use tokio::time::{self, Instant};
@@ -16,7 +20,7 @@ use super::{
     outbox::{Batch, Outbox, Row},
     wake,
 };
-use crate::{attempts::Attempt, error::StoreError};
+use crate::{attempts::Attempt, error::StoreError, failpoint::failpoint};
 
 /// Least time between two flushes, unless the outbox is in a hurry.
 const FLUSH_EVERY: Duration = Duration::from_millis(50);
@@ -114,20 +118,28 @@ impl Flusher {
         }
         let heads = heads(rows);
         let mut tx = self.pool.begin().await?;
+        failpoint!("lock jobs of the flush");
         let owned = log::lock_owned(&mut tx, &heads).await?;
         let (kept, refused): (Vec<&Row>, Vec<&Row>) = rows
             .iter()
             .partition(|row| owned.contains(&row.attempt.fence));
         if !kept.is_empty() {
+            failpoint!("advance jobs");
             log::advance(&mut tx, &heads).await?;
+            failpoint!("append events");
             log::append(&mut tx, self.process, &kept).await?;
             let first = heads
                 .iter()
                 .filter(|head| owned.contains(&head.attempt_id))
                 .map(|head| (head.job, head.first_seq));
+            failpoint!("notify of the flush");
             wake::announce(&mut tx, self.process, first).await?;
         }
+        let written = kept.len() as u64;
+        failpoint!("commit the flush");
         tx.commit().await?;
+        failpoint!("after the flush");
+        self.outbox.flushed.fetch_add(written, Ordering::Relaxed);
         for row in refused {
             row.attempt.lose();
         }

@@ -4,7 +4,7 @@
 //! anyway, the table is read for events that others have written since. When that finds what no notification had told, the
 //! connection is half dead and is replaced.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use sqlx::{
@@ -33,9 +33,9 @@ use crate::{
 const CATCH_UP_EVERY: Duration = Duration::from_secs(2);
 /// The same, while the outcome of a commit is unknown.
 const DOUBT_EVERY: Duration = Duration::from_millis(250);
-/// Overlap of two catch-up reads: a row becomes visible at commit, which is
-/// rarely a second and never long after its time stamp; a later notification of the job repairs what is later still.
-const OVERLAP: TimeDelta = TimeDelta::seconds(5);
+/// Overlap of two catch-up reads: a row becomes visible at commit. That is rarely a second after its time stamp, but a worker that
+/// is frozen in between commits when it thaws, unless the server has ended its idle transaction by then (after 4 s, see `session`).
+const OVERLAP: TimeDelta = TimeDelta::seconds(6);
 /// Events read at once when catching up.
 const PAGE: usize = 5_000;
 /// First and longest wait between two tries to connect.
@@ -55,6 +55,8 @@ struct Ears {
     feed: Arc<Feed>,
     doubts: Arc<Doubts>,
     attempts: Arc<Attempts>,
+    /// When this process began, by the database's clock: it is told everything that others write from then on.
+    began: DateTime<Utc>,
     /// Catch-up, please: the connection was new.
     behind: Arc<Notify>,
     /// The connection is half dead.
@@ -62,8 +64,9 @@ struct Ears {
 }
 
 /// Starts the listening and the catching up.
-pub(super) fn start(inner: &Inner) {
+pub(super) fn start(inner: &Inner, began: DateTime<Utc>) {
     let ears = Ears {
+        began,
         pool: inner.pool.clone(),
         session: inner.session.clone(),
         process: inner.process,
@@ -138,26 +141,26 @@ impl Ears {
                 None => {}
             }
         }
-        if jobs.is_empty() {
-            return;
-        }
-        for (job, from) in &mut jobs {
-            // Everything after what has gone out, should an earlier notification have been lost.
-            *from = self.feed.last_seq(*job).map_or(*from, |last| last + 1);
-        }
-        match log::from_each(&self.pool, &jobs).await {
-            Ok(rows) => {
-                self.publish(rows);
-            }
-            Err(error) => {
-                tracing::warn!(%error, "events of other processes are late");
-                self.behind.notify_one();
-            }
+        if let Err(error) = self.tell(jobs).await {
+            tracing::warn!(%error, "events of other processes are late");
+            self.behind.notify_one();
         }
     }
 
+    /// Reads what is new of these jobs and publishes it: the records that were new here. Each job comes with an event that there
+    /// is, and whatever lies between that and what has gone out goes before it: an earlier notification may have been lost, or the
+    /// reading it led to may have failed.
+    async fn tell(&self, jobs: Vec<(JobId, i64)>) -> Result<Vec<Arc<EventRecord>>, StoreError> {
+        if jobs.is_empty() {
+            return Ok(Vec::new());
+        }
+        let rows = log::unheard(&self.pool, &self.feed, &jobs).await?;
+        Ok(self.publish(rows))
+    }
+
     async fn catch_up(self) {
-        let mut from = None;
+        // Subscribers may be there before the first LISTEN is, so what is written in between is read, too.
+        let (mut from, mut listens) = (self.began, false);
         loop {
             let doubtful = !self.doubts.open().is_empty();
             tokio::select! {
@@ -168,8 +171,8 @@ impl Ears {
             if let Err(error) = self.look_for_doubtful().await {
                 tracing::warn!(%error, "cannot look for events of unknown commits");
             }
-            match self.read_missed(from).await {
-                Ok(now) => from = Some(now),
+            match self.read_missed(from, listens).await {
+                Ok(now) => (from, listens) = (self.began.max(now - OVERLAP), true),
                 Err(StoreError::Database(error))
                     if sql_state(&error).as_deref() == Some(UNDEFINED_TABLE) => {}
                 Err(error) => tracing::warn!(%error, "cannot catch up with other processes"),
@@ -177,12 +180,15 @@ impl Ears {
         }
     }
 
-    /// Reads what others wrote since `from`, and says when that was. The first call only looks at the clock.
-    async fn read_missed(&self, from: Option<DateTime<Utc>>) -> Result<DateTime<Utc>, StoreError> {
+    /// Reads what others wrote since `from`, and says when that was. Whoever `listens` should have heard most of it.
+    async fn read_missed(
+        &self,
+        from: DateTime<Utc>,
+        listens: bool,
+    ) -> Result<DateTime<Utc>, StoreError> {
         let now = log::database_now(&self.pool).await?;
-        let Some(from) = from else { return Ok(now) };
         let mut place = Place {
-            at: from - OVERLAP,
+            at: from,
             job: JobId(Uuid::nil()),
             seq: -1,
         };
@@ -199,15 +205,30 @@ impl Ears {
                     seq: last.seq,
                 };
             }
-            deaf |= self.publish(rows).iter().any(|record| record.at < overdue);
+            // Not these rows themselves: an event that became visible so late that it is not among them goes before them.
+            let told = self.tell(self.unheard(&rows)).await?;
+            deaf |= told.iter().any(|record| record.at < overdue);
             if !full {
                 break;
             }
         }
-        if deaf {
+        if deaf && listens {
             self.deaf.notify_one();
         }
         Ok(now)
+    }
+
+    /// Jobs of which there is more than has gone out, each with the first such number among the rows.
+    fn unheard(&self, rows: &[EventRow]) -> Vec<(JobId, i64)> {
+        let mut jobs: HashMap<JobId, i64> = HashMap::new();
+        for row in rows {
+            let job = JobId(row.job_id);
+            if self.feed.last_seq(job).is_none_or(|last| last < row.seq) {
+                let first = jobs.entry(job).or_insert(row.seq);
+                *first = row.seq.min(*first);
+            }
+        }
+        jobs.into_iter().collect()
     }
 
     async fn look_for_doubtful(&self) -> Result<(), StoreError> {

@@ -4,16 +4,18 @@ use std::collections::{HashMap, HashSet};
 
 use chrono::{DateTime, Utc};
 use serde_json::Value;
-use sqlx::{PgConnection, PgPool};
+use sqlx::{PgConnection, PgExecutor, PgPool};
 use uuid::Uuid;
 
 use super::{
     event::{Event, EventRecord, POSITION_BITS},
+    feed::Feed,
     outbox::Row,
     wake,
 };
 use crate::{
     error::StoreError,
+    failpoint::failpoint,
     ids::{JobId, Owner},
 };
 
@@ -73,7 +75,9 @@ pub(crate) async fn record(
     jobs: &[JobId],
     event: &Event,
 ) -> Result<Vec<EventRecord>, StoreError> {
+    failpoint!("insert event");
     let rows = insert_first(conn, process, jobs, &body(event)?).await?;
+    failpoint!("notify");
     wake::announce(
         conn,
         process,
@@ -216,7 +220,7 @@ pub(super) async fn since(
 
 /// Events of several jobs, each from its own number on, oldest first within a job.
 pub(super) async fn from_each(
-    pool: &PgPool,
+    executor: impl PgExecutor<'_>,
     from: &[(JobId, i64)],
 ) -> Result<Vec<EventRow>, StoreError> {
     let jobs: Vec<Uuid> = from.iter().map(|(job, _)| job.0).collect();
@@ -232,9 +236,38 @@ pub(super) async fn from_each(
         &seqs,
         &days,
     )
-    .fetch_all(pool)
+    .fetch_all(executor)
     .await?;
     Ok(rows)
+}
+
+/// What lies between the events that have gone out of `feed` and the given one of each job, that one included. A job that nothing
+/// has gone out of begins with the run that the given event belongs to.
+pub(super) async fn unheard(
+    executor: impl PgExecutor<'_>,
+    feed: &Feed,
+    jobs: &[(JobId, i64)],
+) -> Result<Vec<EventRow>, StoreError> {
+    let from: Vec<(JobId, i64)> = jobs
+        .iter()
+        .map(|(job, _)| (*job, feed.last_seq(*job).map_or(0, |last| last + 1)))
+        .collect();
+    let mut rows = from_each(executor, &from).await?;
+    let unknown = from.iter().zip(jobs).filter(|((_, from), _)| *from == 0);
+    for (_, (job, seq)) in unknown {
+        forget_earlier_runs(&mut rows, *job, *seq);
+    }
+    Ok(rows)
+}
+
+fn forget_earlier_runs(rows: &mut Vec<EventRow>, job: JobId, seq: i64) {
+    let begun = rows
+        .iter()
+        .filter(|row| row.job_id == job.0 && row.seq <= seq && row.body["kind"] == "queued")
+        .map(|row| row.seq)
+        .max()
+        .unwrap_or_default();
+    rows.retain(|row| row.job_id != job.0 || row.seq >= begun);
 }
 
 /// Events that other processes wrote after `place`, oldest first, at most `limit`.
@@ -297,7 +330,7 @@ pub(super) async fn partials(
 }
 
 /// The database's clock.
-pub(super) async fn database_now(pool: &PgPool) -> Result<DateTime<Utc>, StoreError> {
+pub(crate) async fn database_now(pool: &PgPool) -> Result<DateTime<Utc>, StoreError> {
     let now = sqlx::query_scalar!(r#"select clock_timestamp() as "now!""#)
         .fetch_one(pool)
         .await?;

@@ -7,7 +7,7 @@ use std::{
     mem,
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -48,6 +48,8 @@ pub(crate) struct Outbox {
     pub(super) hurry: Notify,
     /// The flusher has ended: nothing becomes durable any more.
     closed: AtomicBool,
+    /// Events that the flusher has written.
+    pub(crate) flushed: AtomicU64,
     feed: Arc<Feed>,
 }
 
@@ -89,6 +91,7 @@ impl Outbox {
             wake: Notify::new(),
             hurry: Notify::new(),
             closed: AtomicBool::new(false),
+            flushed: AtomicU64::new(0),
             feed,
         }
     }

@@ -6,6 +6,7 @@ use sqlx::PgConnection;
 use crate::{
     error::StoreError,
     events::Event,
+    failpoint::failpoint,
     lease::Lease,
     store::Store,
     text::{clean, clean_json},
@@ -23,6 +24,7 @@ impl Store {
         self.settle(lease).await?;
         let answer = clean(answer);
         let mut tx = self.begin().await?;
+        failpoint!("complete job");
         if !mark_completed(&mut tx, lease, &answer, &clean_json(&result)).await? {
             return Ok(Self::refused(lease));
         }
@@ -42,7 +44,8 @@ async fn mark_completed(
     let done = sqlx::query!(
         "update quire.jobs
          set state = 'completed', progress = 100, answer = $3, result = $4, error_code = null, error_message = null,
-             finished_at = now(), attempt_id = null, worker = null, claimed_at = null, epoch = epoch + 1
+             answer_took = now() - claimed_at, finished_at = now(),
+             attempt_id = null, worker = null, claimed_at = null, epoch = epoch + 1
          where id = $1 and attempt_id = $2 and state in ('running', 'streaming')",
         lease.job.id.0,
         lease.attempt_id,

@@ -1,4 +1,4 @@
-//! The place between two pages of a list: opaque to clients, `(created_at, id)` to us.
+//! The place between two pages of a list: opaque to clients, a time and an id to us.
 //!
 //! A position, not an offset: rows that arrive or vanish between two requests can neither repeat nor hide a job.
 
@@ -9,14 +9,15 @@ use uuid::Uuid;
 
 use crate::ids::JobId;
 
-/// Bytes of a cursor: microseconds of `created_at`, then the id.
+/// Bytes of a cursor: microseconds of the time, then the id.
 const CURSOR_BYTES: usize = 8 + 16;
 
 /// After which job the next page begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct JobCursor {
-    pub(super) created_at: DateTime<Utc>,
-    pub(super) id: JobId,
+    /// What the list is ordered by: when the job was created, or in the list of dead letters ended.
+    pub(crate) at: DateTime<Utc>,
+    pub(crate) id: JobId,
 }
 
 /// A text that is no cursor of ours.
@@ -27,7 +28,7 @@ pub struct BadCursor;
 impl fmt::Display for JobCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut bytes = [0; CURSOR_BYTES];
-        bytes[..8].copy_from_slice(&self.created_at.timestamp_micros().to_be_bytes());
+        bytes[..8].copy_from_slice(&self.at.timestamp_micros().to_be_bytes());
         bytes[8..].copy_from_slice(self.id.0.as_bytes());
         f.write_str(&hex::encode(bytes))
     }
@@ -41,12 +42,9 @@ impl FromStr for JobCursor {
         hex::decode_to_slice(text, &mut bytes).map_err(|_| BadCursor)?;
         let (micros, id) = bytes.split_at(8);
         let micros = i64::from_be_bytes(micros.try_into().map_err(|_| BadCursor)?);
-        let created_at = DateTime::from_timestamp_micros(micros).ok_or(BadCursor)?;
+        let at = DateTime::from_timestamp_micros(micros).ok_or(BadCursor)?;
         let id = Uuid::from_slice(id).map_err(|_| BadCursor)?;
-        Ok(Self {
-            created_at,
-            id: JobId(id),
-        })
+        Ok(Self { at, id: JobId(id) })
     }
 }
 
@@ -60,7 +58,7 @@ mod tests {
         #[test]
         fn a_cursor_reads_back(micros in -1_000_000_000_000_000_i64..4_000_000_000_000_000, id: u128) {
             let cursor = JobCursor {
-                created_at: DateTime::from_timestamp_micros(micros).unwrap(),
+                at: DateTime::from_timestamp_micros(micros).unwrap(),
                 id: JobId(Uuid::from_u128(id)),
             };
             prop_assert_eq!(cursor.to_string().parse::<JobCursor>().unwrap(), cursor);

@@ -22,7 +22,7 @@ impl Store {
             &sha256[..],
             version,
         )
-        .fetch_optional(&self.inner.pool)
+        .fetch_optional(&self.pool)
         .await?;
         Ok(content)
     }
@@ -42,7 +42,7 @@ impl Store {
             version,
             owner.0,
         )
-        .fetch_optional(&self.inner.pool)
+        .fetch_optional(&self.pool)
         .await?;
         Ok(content)
     }

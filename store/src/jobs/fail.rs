@@ -4,14 +4,12 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use crate::{
-    clock, error::StoreError, events::Event, ids::JobId, job::JobState, lease::Lease, store::Store,
-    text::clean,
+    clock, error::StoreError, events::Event, ids::JobId, job::JobState, lease::Lease,
+    rules::LONGEST_BACKOFF_SECS, store::Store, text::clean,
 };
 
 /// Failed tries of one run after which a job is dead.
 pub const MAX_FAILURES: i32 = 5;
-/// Longest pause between two tries. The first is about 2 s, then it doubles.
-const LONGEST_BACKOFF_SECS: f64 = 600.0;
 
 impl Store {
     /// Ends the job with an error that another try would not change. `false`: somebody else owns the job.
@@ -58,7 +56,7 @@ impl Store {
     }
 
     /// Lost events must not stand in the way of an end that does not claim to have an answer.
-    async fn settle_before_failure(&self, lease: &Lease) -> Result<(), StoreError> {
+    pub(super) async fn settle_before_failure(&self, lease: &Lease) -> Result<(), StoreError> {
         match self.settle(lease).await {
             Err(StoreError::EventsLost(_)) => Ok(()),
             other => other,
@@ -122,7 +120,7 @@ async fn schedule_retry(
         "update quire.jobs
          set state = 'scheduled', failures = failures + 1, interrupted = true, error_code = $3, error_message = $4,
              due_at = now() + make_interval(secs => least($6, power(2, failures + 1)) * $7),
-             attempt_id = null, worker = null, claimed_at = null, epoch = epoch + 1
+             ran = ran + (now() - claimed_at), attempt_id = null, worker = null, claimed_at = null, epoch = epoch + 1
          where id = $1 and attempt_id = $2 and state in ('running', 'streaming') and failures + 1 < $5",
         lease.job.id.0,
         lease.attempt_id,

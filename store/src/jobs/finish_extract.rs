@@ -8,6 +8,7 @@ use super::documents;
 use crate::{
     error::StoreError,
     events::Event,
+    failpoint::failpoint,
     job::Stage,
     lease::Lease,
     queue::{self, Entry},
@@ -25,9 +26,11 @@ impl Store {
         self.settle(lease).await?;
         let ticket = queue::new_ticket();
         let mut tx = self.begin().await?;
+        failpoint!("move job to its next stage");
         let Some(placed) = queue_answer(&mut tx, lease, ticket).await? else {
             return Ok(Self::refused(lease));
         };
+        failpoint!("store document");
         documents::keep(&mut tx, lease, document, version).await?;
         let (job, priority) = (lease.job.id, lease.job.priority);
         let entry = Entry {
@@ -63,8 +66,8 @@ async fn queue_answer(
     let placed = sqlx::query_as!(
         Placed,
         r#"update quire.jobs
-           set state = 'queued', stage = 'answer', ticket = $3, attempt = 0, interrupted = false,
-               attempt_id = null, worker = null, claimed_at = null, epoch = epoch + 1
+           set state = 'queued', stage = 'answer', ticket = $3, attempt = 0, interrupted = false, extract_took = now() - claimed_at,
+               ran = ran + (now() - claimed_at), attempt_id = null, worker = null, claimed_at = null, epoch = epoch + 1
            where id = $1 and attempt_id = $2 and state in ('running', 'streaming') and stage = 'extract'
            returning extract(epoch from queued_at)::bigint as "queued_at!", progress"#,
         lease.job.id.0,

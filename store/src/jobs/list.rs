@@ -32,7 +32,7 @@ impl Store {
         let more = jobs.len() > limit as usize;
         jobs.truncate(limit as usize);
         let next = jobs.last().filter(|_| more).map(|job| JobCursor {
-            created_at: job.created_at,
+            at: job.created_at,
             id: job.id,
         });
         let total_estimate = self.count(owner, &terms).await?;
@@ -59,7 +59,7 @@ impl Store {
              order by j.created_at desc, j.id desc
              limit $7",
             owner.0,
-            cursor.map(|cursor| cursor.created_at),
+            cursor.map(|cursor| cursor.at),
             cursor.map(|cursor| cursor.id.0),
             &terms.states,
             terms.pattern.as_deref(),

@@ -8,6 +8,7 @@ mod claim;
 mod complete;
 mod create;
 mod cursor;
+mod dead;
 mod documents;
 mod fail;
 mod finish_extract;
@@ -18,15 +19,19 @@ mod read;
 mod requeue;
 mod retry;
 mod row;
+mod snooze;
 mod types;
+mod waiting;
 
 pub use cursor::{BadCursor, JobCursor};
 pub use fail::MAX_FAILURES;
+pub use snooze::MAX_SNOOZES;
 pub use types::{CancelOutcome, Created, Idempotency, JobFilter, JobPage, NewUpload, RetryOutcome};
 
 pub(crate) use fail::{BadEnd, end_badly};
-pub(crate) use read::recent;
-pub(crate) use requeue::{Requeue, requeue};
+pub(crate) use position::{Ahead, Place, ahead, place};
+pub(crate) use read::{owned, recent, touched};
+pub(crate) use requeue::requeue;
 
 use sqlx::{Postgres, Transaction};
 
@@ -44,7 +49,8 @@ impl Store {
             Some(event) => self.record(&mut tx, &[lease.job.id], event).await?,
             None => Vec::new(),
         };
-        self.commit(tx, records).await?;
+        // What was said before this attempt was heard when it began.
+        self.commit_after(tx, Vec::new(), records).await?;
         lease.attempt.end();
         Ok(true)
     }

@@ -29,7 +29,7 @@ impl Store {
     }
 
     async fn promote_some(&self) -> Result<u64, StoreError> {
-        if !any_due(&self.inner.pool).await? {
+        if !any_due(&self.pool).await? {
             return Ok(0);
         }
         let mut tx = self.begin().await?;

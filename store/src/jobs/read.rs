@@ -1,8 +1,9 @@
 //! Reading jobs.
 
-use std::time::Duration;
+use std::{collections::HashMap, time::Duration};
 
 use sqlx::PgConnection;
+use uuid::Uuid;
 
 use super::row::job_query;
 use crate::{
@@ -21,7 +22,7 @@ impl Store {
 }
 
 /// A job of this owner.
-pub(super) async fn owned(
+pub(crate) async fn owned(
     conn: &mut PgConnection,
     owner: Owner,
     id: JobId,
@@ -33,11 +34,25 @@ pub(super) async fn owned(
 }
 
 /// A job that must exist: its row was touched in the same transaction.
-pub(super) async fn touched(conn: &mut PgConnection, id: JobId) -> Result<Job, StoreError> {
+pub(crate) async fn touched(conn: &mut PgConnection, id: JobId) -> Result<Job, StoreError> {
     job_query!("where j.id = $1", id.0)
         .fetch_one(conn)
         .await?
         .try_into()
+}
+
+/// Jobs that must exist: their rows were touched in the same transaction.
+pub(super) async fn all_touched(
+    conn: &mut PgConnection,
+    ids: &[JobId],
+) -> Result<HashMap<JobId, Job>, StoreError> {
+    let ids: Vec<Uuid> = ids.iter().map(|id| id.0).collect();
+    let rows = job_query!("where j.id = any ($1)", &ids)
+        .fetch_all(conn)
+        .await?;
+    rows.into_iter()
+        .map(|row| Job::try_from(row).map(|job| (job.id, job)))
+        .collect()
 }
 
 /// The owner's jobs that run, or ended no longer than `ended_within` ago, oldest first.

@@ -9,6 +9,7 @@ use crate::{
     job::Stage,
     lease::Lease,
     queue::{self, Entry},
+    rules::{self, Cause, Cost},
     store::Store,
 };
 
@@ -17,24 +18,12 @@ impl Store {
     /// `false`: somebody else owns the job.
     pub async fn release(&self, lease: &Lease) -> Result<bool, StoreError> {
         let mut tx = self.begin().await?;
-        let handed_back = Requeue {
-            crashes: 0,
-            failures: 0,
-            attempts: -1,
-        };
-        if !requeue(&mut tx, lease.job.id, lease.attempt_id, handed_back).await? {
+        let cost = rules::cost(Cause::Shutdown);
+        if !requeue(&mut tx, lease.job.id, lease.attempt_id, cost).await? {
             return Ok(Self::refused(lease));
         }
         self.commit_end(tx, lease, None).await
     }
-}
-
-/// What coming back costs the job: added to its counters.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Requeue {
-    pub(crate) crashes: i32,
-    pub(crate) failures: i32,
-    pub(crate) attempts: i32,
 }
 
 /// Puts the job back at its place in the queue, if the attempt owns it.
@@ -42,7 +31,7 @@ pub(crate) async fn requeue(
     conn: &mut PgConnection,
     job: JobId,
     attempt_id: Uuid,
-    cost: Requeue,
+    cost: Cost,
 ) -> Result<bool, StoreError> {
     let ticket = queue::new_ticket();
     let Some(placed) = put_back(conn, (job, attempt_id), ticket, cost).await? else {
@@ -73,14 +62,15 @@ async fn put_back(
     conn: &mut PgConnection,
     (job, attempt_id): (JobId, Uuid),
     ticket: Uuid,
-    cost: Requeue,
+    cost: Cost,
 ) -> Result<Option<Placed>, StoreError> {
     let placed = sqlx::query_as!(
         Placed,
         r#"update quire.jobs
            set state = 'queued', ticket = $3, interrupted = true,
                crashes = crashes + $4, failures = failures + $5, attempt = attempt + $6,
-               attempt_id = null, worker = null, claimed_at = null, epoch = epoch + 1
+               crashed = case when $4 > 0 then worker else crashed end,
+               ran = ran + (now() - claimed_at), attempt_id = null, worker = null, claimed_at = null, epoch = epoch + 1
            where id = $1 and attempt_id = $2 and state in ('running', 'streaming')
            returning stage, priority, extract(epoch from queued_at)::bigint as "queued_at!""#,
         job.0,

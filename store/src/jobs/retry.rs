@@ -47,7 +47,8 @@ async fn mark_queued(
     let queued_at = sqlx::query_scalar!(
         r#"update quire.jobs
            set state = 'queued', stage = 'extract', progress = 0, ticket = $3, queued_at = date_trunc('second', now()),
-               run = run + 1, attempt = 0, failures = 0, crashes = 0, interrupted = false, epoch = epoch + 1,
+               run = run + 1, attempt = 0, failures = 0, crashes = 0, snoozes = 0, ran = '0', crashed = null,
+               interrupted = false, epoch = epoch + 1,
                started_at = null, finished_at = null, error_code = null, error_message = null
            where id = $1 and owner = $2 and state in ('failed', 'dead', 'cancelled')
            returning extract(epoch from queued_at)::bigint as "queued_at!""#,

@@ -6,15 +6,22 @@ use sqlx::{Connection as _, PgConnection};
 use tokio::{sync::oneshot, time};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::take_back::{self, Cause};
+use super::take_back;
 use crate::{
     error::{StoreError, sql_state},
     ids::JobId,
+    rules::Cause,
     store::Store,
 };
 
 /// Time between two heartbeats: how late a due job is queued, and how soon a lost attempt is noticed without a notification.
 const BEAT_EVERY: Duration = Duration::from_millis(500);
+/// Longest time for one heartbeat with all it does; beyond it the connection is taken for dead.
+const BEAT_WITHIN: Duration = Duration::from_secs(2);
+/// Longest time for the sign-off, which includes what the attempts have said.
+const SIGN_OFF_WITHIN: Duration = Duration::from_secs(3);
+/// Running time that one run of a job has when the worker does not say.
+const JOB_DEADLINE: Duration = Duration::from_hours(1);
 /// An attempt that this process holds no lease for is given back after this: its claim was committed but the reply was lost, or
 /// its lease was dropped without an end.
 const UNCLAIMED_AFTER_SECS: f64 = 10.0;
@@ -57,16 +64,27 @@ impl Store {
     /// Registers a worker under a name that no live process has. Jobs left over from a dead process of the same name go back to
     /// the queue first.
     pub async fn register_worker(&self, name: &str) -> Result<WorkerGuard, StoreError> {
+        self.register_worker_with(name, JOB_DEADLINE).await
+    }
+
+    /// The same, with the running time that one run of a job may take in the hands of this worker.
+    pub async fn register_worker_with(
+        &self,
+        name: &str,
+        job_deadline: Duration,
+    ) -> Result<WorkerGuard, StoreError> {
         let mut conn = PgConnection::connect_with(&self.inner.session).await?;
         lock(&mut conn, name).await?;
         let beat = Beat {
             store: self.clone(),
             name: name.into(),
+            job_deadline,
             conn: Some(conn),
         };
+        self.inner.beating.lock().insert(Arc::clone(&beat.name));
         let mut tx = self.begin().await?;
         let left = take_back::from_worker(self, &mut tx, name, Cause::Crash).await?;
-        upsert(&mut tx, name, self.inner.process).await?;
+        upsert(&mut tx, &beat).await?;
         left.commit(self, tx).await?;
         let (stop, abandon) = (CancellationToken::new(), CancellationToken::new());
         let (sign_off, signed_off) = oneshot::channel();
@@ -85,8 +103,17 @@ impl Store {
 struct Beat {
     store: Store,
     name: Arc<str>,
+    /// Running time of one run of a job.
+    job_deadline: Duration,
     /// Holds the session lock. `None` while it cannot be reached.
     conn: Option<PgConnection>,
+}
+
+impl Drop for Beat {
+    /// Before the session: from then on the worker may be buried by this process too.
+    fn drop(&mut self) {
+        self.store.inner.beating.lock().remove(&self.name);
+    }
 }
 
 impl Beat {
@@ -99,6 +126,7 @@ impl Beat {
         let mut ticks = time::interval(BEAT_EVERY);
         ticks.set_missed_tick_behavior(time::MissedTickBehavior::Delay);
         let all = self.store.inner.stop.clone();
+        let mut reachable = self.store.reachable();
         loop {
             tokio::select! {
                 biased;
@@ -106,14 +134,30 @@ impl Beat {
                 () = abandon.cancelled() => return,
                 () = all.cancelled() => break,
                 _ = ticks.tick() => {}
+                // A worker without its session counts as dead: back as soon as the database is.
+                Ok(()) = reachable.changed() => {}
             }
-            if let Err(error) = self.tick().await {
-                tracing::warn!(%error, worker = %self.name, "heartbeat failed");
-                self.conn = None;
+            match time::timeout(BEAT_WITHIN, self.tick()).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(%error, worker = %self.name, "heartbeat failed");
+                    self.conn = None;
+                }
+                Err(_) => {
+                    tracing::warn!(worker = %self.name, "heartbeat had no answer");
+                    self.conn = None;
+                }
             }
         }
-        if let Err(error) = self.sign_off().await {
-            tracing::warn!(%error, worker = %self.name, "cannot sign off; others will take the jobs over");
+        let limit = self.store.patience(SIGN_OFF_WITHIN);
+        match time::timeout(limit, self.sign_off()).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => {
+                tracing::warn!(%error, worker = %self.name, "cannot sign off; others will take the jobs over");
+            }
+            Err(_) => {
+                tracing::warn!(worker = %self.name, "nobody answers the sign-off; others will take the jobs over");
+            }
         }
         // Nobody waits for it when the guard is gone.
         let _ = sign_off.send(());
@@ -130,17 +174,20 @@ impl Beat {
     async fn relock(&mut self) -> Result<(), StoreError> {
         if self.conn.is_none() {
             let mut conn = PgConnection::connect_with(&self.store.inner.session).await?;
-            upsert(&mut conn, &self.name, self.store.inner.process).await?;
+            upsert(&mut conn, self).await?;
             // Not free: the server has not noticed yet that our former session is gone. The heartbeat speaks for us meanwhile.
             if !try_lock(&mut conn, &self.name).await? {
                 return Ok(());
             }
+            take_back::refund(&mut conn, &self.name).await?;
             self.conn = Some(conn);
         }
-        let Some(conn) = self.conn.as_mut() else {
+        let Some(mut conn) = self.conn.take() else {
             return Ok(());
         };
-        upsert(conn, &self.name, self.store.inner.process).await
+        upsert(&mut conn, self).await?;
+        self.conn = Some(conn);
+        Ok(())
     }
 
     /// What the database says this worker owns, against what it holds leases for.
@@ -193,7 +240,7 @@ async fn owned(store: &Store, worker: &str) -> Result<Vec<Owned>, StoreError> {
         worker,
         UNCLAIMED_AFTER_SECS,
     )
-    .fetch_all(&store.inner.pool)
+    .fetch_all(&store.pool)
     .await?;
     Ok(rows)
 }
@@ -222,14 +269,15 @@ async fn try_lock(conn: &mut PgConnection, name: &str) -> Result<bool, StoreErro
     Ok(locked)
 }
 
-async fn upsert(conn: &mut PgConnection, name: &str, process: i64) -> Result<(), StoreError> {
+async fn upsert(conn: &mut PgConnection, beat: &Beat) -> Result<(), StoreError> {
     sqlx::query!(
-        "insert into quire.workers (name, process)
-         values ($1, $2)
+        "insert into quire.workers (name, process, job_deadline)
+         values ($1, $2, make_interval(secs => $3))
          on conflict (name) do update
-         set seen_at = clock_timestamp(), process = excluded.process",
-        name,
-        process,
+         set seen_at = clock_timestamp(), process = excluded.process, job_deadline = excluded.job_deadline",
+        &beat.name,
+        beat.store.inner.process,
+        beat.job_deadline.as_secs_f64(),
     )
     .execute(conn)
     .await?;

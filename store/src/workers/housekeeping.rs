@@ -33,11 +33,18 @@ impl Store {
             sweep::stranded_jobs(&mut tx).await?;
             tx.commit().await?;
         }
+        self.compact_tallies().await?;
         Ok(())
     }
 
+    /// Deletes finished queue entries but for the last thousand, and says how many. Meant to be called about once a second: a
+    /// queue that is drained at full speed leaves thousands behind in that time.
+    pub async fn trim_queue(&self) -> Result<u64, StoreError> {
+        sweep::surplus_entries(&self.pool).await
+    }
+
     /// A transaction that no other process's housekeeping overlaps with.
-    async fn lead(&self) -> Result<Option<Transaction<'static, Postgres>>, StoreError> {
+    pub(crate) async fn lead(&self) -> Result<Option<Transaction<'static, Postgres>>, StoreError> {
         let mut tx = self.begin().await?;
         let leads = sqlx::query_scalar!(
             r#"select pg_try_advisory_xact_lock($1) as "leads!""#,

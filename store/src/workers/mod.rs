@@ -11,4 +11,4 @@ mod sweep;
 mod take_back;
 
 pub use guard::WorkerGuard;
-pub use take_back::MAX_CRASHES;
+pub use take_back::{DEADLINE_EXCEEDED, MAX_CRASHES};

@@ -1,6 +1,6 @@
 //! The statements of housekeeping.
 
-use sqlx::PgConnection;
+use sqlx::{PgConnection, PgPool};
 use uuid::Uuid;
 
 use crate::{
@@ -13,6 +13,8 @@ use crate::{
 /// Finished queue entries are kept this long, for whoever looks at apalis's tables: beyond some 10,000 rows they cost at every
 /// fetch.
 const FINISHED_KEPT_SECS: f64 = 600.0;
+/// Of more than these only the last are kept.
+const FINISHED_KEPT: i64 = 1_000;
 /// apalis workers not seen for this long are forgotten: each restart leaves one behind.
 const WORKERS_KEPT_SECS: f64 = 86_400.0;
 /// Rows deleted at once: a fraction of a second.
@@ -55,6 +57,27 @@ pub(super) async fn finished_entries(conn: &mut PgConnection) -> Result<(), Stor
     .execute(conn)
     .await?;
     Ok(())
+}
+
+/// Deletes finished queue entries but for the last, and says how many.
+pub(super) async fn surplus_entries(pool: &PgPool) -> Result<u64, StoreError> {
+    let deleted = sqlx::query!(
+        "delete from apalis.jobs
+         where id in (
+             select id
+             from apalis.jobs
+             where done_at <= (
+                     select done_at from apalis.jobs where done_at is not null order by done_at desc offset $1 limit 1)
+               and (status in ('Done', 'Killed') or (status = 'Failed' and attempts >= max_attempts))
+             limit $2
+             for update skip locked
+         )",
+        FINISHED_KEPT,
+        DELETED_AT_ONCE,
+    )
+    .execute(pool)
+    .await?;
+    Ok(deleted.rows_affected())
 }
 
 /// Deletes apalis's rows of workers that are long gone and hold nothing.

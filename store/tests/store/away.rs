@@ -42,6 +42,22 @@ async fn without_a_free_connection_it_is_unavailable() {
 }
 
 #[tokio::test]
+async fn jobs_that_hold_every_connection_of_theirs_leave_requests_one() {
+    let db = TestDb::new().await;
+    let store = db.store().await;
+    let workers = store.for_workers(2);
+    let taken = (
+        workers.pool().acquire().await.unwrap(),
+        workers.pool().acquire().await.unwrap(),
+    );
+    let error = workers.create_upload(upload("?")).await.unwrap_err();
+    assert!(error.is_unavailable(), "{error}");
+    store.create_upload(upload("?")).await.unwrap();
+    drop(taken);
+    workers.create_upload(upload("?")).await.unwrap();
+}
+
+#[tokio::test]
 async fn a_lock_that_somebody_sits_on_is_unavailable() {
     let quire = Quire::new().await;
     let job = quire.job().await;

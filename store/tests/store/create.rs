@@ -155,3 +155,80 @@ async fn nobody_sees_the_job_of_another_owner() {
             .is_empty()
     );
 }
+
+#[tokio::test]
+async fn a_batch_says_what_became_of_each_in_order() {
+    let quire = Quire::new().await;
+    let before = created(
+        quire
+            .store
+            .create_upload(with_key("before", 1))
+            .await
+            .unwrap(),
+    );
+    let scheduled = NewUpload {
+        scheduled_at: Some(clock::now() + std::time::Duration::from_hours(1)),
+        ..upload("later")
+    };
+    let batch = vec![
+        upload("first"),
+        with_key("before", 1),
+        with_key("new", 2),
+        with_key("before", 9),
+        with_key("new", 2),
+        scheduled,
+        upload("last"),
+    ];
+    let outcomes = quire.store.create_uploads(batch).await.unwrap();
+    let Ok([first, again, new, mismatch, twice, later, last]) = <[Created; 7]>::try_from(outcomes)
+    else {
+        panic!("one outcome for each")
+    };
+    assert_eq!(created(first.clone()).prompt, "first");
+    assert_eq!(again, Created::Replayed(before));
+    assert_eq!(mismatch, Created::Mismatch);
+    assert_eq!(twice, Created::Replayed(created(new)));
+    assert_eq!(created(later).state, JobState::Scheduled);
+    assert_eq!(created(last.clone()).prompt, "last");
+    assert_eq!(quire.count("select count(*) from quire.files").await, 5);
+    assert_eq!(
+        quire.count("select count(*) from quire.job_events").await,
+        5
+    );
+    assert_eq!(quire.count("select count(*) from apalis.jobs").await, 4);
+    // They wait in the order of the batch.
+    let position = async |job: Created| quire.store.queue_position(created(job).id).await.unwrap();
+    assert_eq!(
+        (position(first).await, position(last).await),
+        (Some(2), Some(4))
+    );
+    assert!(
+        quire
+            .store
+            .create_uploads(Vec::new())
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test]
+async fn batches_with_the_same_keys_at_once_give_each_job_once() {
+    let quire = Quire::new().await;
+    let keys: Vec<String> = (0..50).map(|number| format!("k{number}")).collect();
+    let mut batches = JoinSet::new();
+    for turn in 0..6 {
+        let mut batch: Vec<NewUpload> = keys.iter().map(|key| with_key(key, 1)).collect();
+        batch.rotate_left(turn * 7);
+        let store = quire.store.clone();
+        batches.spawn(async move { store.create_uploads(batch).await.unwrap() });
+    }
+    let outcomes: Vec<Created> = batches.join_all().await.into_iter().flatten().collect();
+    let new = outcomes
+        .iter()
+        .filter(|outcome| matches!(outcome, Created::New(_)))
+        .count();
+    assert_eq!((outcomes.len(), new), (300, 50));
+    assert!(!outcomes.contains(&Created::Mismatch));
+    assert_eq!(quire.count("select count(*) from apalis.jobs").await, 50);
+}

@@ -355,3 +355,88 @@ async fn what_was_said_before_closing_is_stored() {
     );
     assert!(!lease.lost.is_cancelled());
 }
+
+#[tokio::test]
+async fn a_new_owner_speaks_after_what_its_predecessor_said_has_been_heard() {
+    let quire = Quire::new().await;
+    let elsewhere = quire.db.store().await;
+    let worker = elsewhere.register_worker("successor").await.unwrap();
+    let lease = quire.extracting().await;
+    let job = lease.job.id;
+    let mut heard = elsewhere.events().subscribe();
+    // Its notification is on its way still.
+    quire
+        .execute(
+            r#"insert into quire.job_events (job_id, seq, job_day, job_created_at, owner, run, origin, body)
+               select id, 1 << 20 | 3, job_day, created_at, owner, run, 42, '{"kind": "chunk", "offset": 0, "text": "late"}'
+               from quire.jobs
+               where id = $1"#,
+            job,
+        )
+        .await;
+    assert!(quire.store.release(&lease).await.unwrap());
+    let ticket = quire.ticket(job).await;
+    let next = elsewhere
+        .claim(&ticket, worker.name())
+        .await
+        .unwrap()
+        .unwrap();
+    elsewhere.writer(&next).progress(5, Stage::Extract, 0, None);
+    assert!(elsewhere.fail(&next, "damaged", "it is").await.unwrap());
+    let kinds: Vec<&str> = heard_until_end(&mut heard, job)
+        .await
+        .iter()
+        .map(|record| record.event.kind())
+        .filter(|kind| *kind != "queued")
+        .collect();
+    assert_eq!(kinds, ["chunk", "restarted", "progress", "failed"]);
+}
+
+#[tokio::test]
+async fn what_a_failed_reading_left_out_goes_before_what_follows_it() {
+    let quire = Quire::new().await;
+    let lease = quire.extracting().await;
+    let job = lease.job.id;
+    quire
+        .store
+        .writer(&lease)
+        .progress(5, Stage::Extract, 0, None);
+    quire.store.writer(&lease).barrier().await.unwrap();
+    // Another process has just begun and never heard of the job: as if the notifications so far had come while it could not read.
+    let elsewhere = quire.db.store().await;
+    let mut heard = elsewhere.events().subscribe();
+    assert!(quire.store.fail(&lease, "damaged", "it is").await.unwrap());
+    let kinds: Vec<&str> = heard_until_end(&mut heard, job)
+        .await
+        .iter()
+        .map(|record| record.event.kind())
+        .collect();
+    assert_eq!(kinds, ["queued", "progress", "failed"]);
+}
+
+#[tokio::test]
+async fn an_event_that_is_committed_long_after_its_time_goes_before_what_follows_it() {
+    let quire = Quire::new().await;
+    let lease = quire.extracting().await;
+    let job = lease.job.id;
+    let mut heard = quire.store.events().subscribe();
+    // As a worker does it that was frozen before its commit, when the successor's events are met by the catch-up first.
+    quire
+        .execute(
+            r#"insert into quire.job_events (job_id, seq, job_day, job_created_at, owner, run, origin, at, body)
+               select j.id, e.seq, j.job_day, j.created_at, j.owner, j.run, 42, now() - e.age, e.body
+               from quire.jobs j,
+                    (values (1 << 20 | 3, interval '1 minute', '{"kind": "chunk", "offset": 0, "text": "late"}'::jsonb),
+                            (3 << 20, interval '0', '{"kind": "restarted", "attempt": 2}'),
+                            (4 << 20, interval '0', '{"kind": "cancelled"}')) as e (seq, age, body)
+               where j.id = $1"#,
+            job,
+        )
+        .await;
+    let kinds: Vec<&str> = heard_until_end(&mut heard, job)
+        .await
+        .iter()
+        .map(|record| record.event.kind())
+        .collect();
+    assert_eq!(kinds, ["chunk", "restarted", "cancelled"]);
+}

@@ -7,13 +7,18 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod abandoned;
+mod admin;
 mod away;
+mod batches;
+mod blob;
 mod create;
 mod ends;
 mod events;
+mod housekeeping;
 mod lease;
+mod limits;
 mod list;
-mod model;
+mod order;
 mod queue;
 mod schema;
 mod support;

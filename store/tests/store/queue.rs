@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use crate::support::{Quire, created, until, upload};
 
 /// What apalis hands to a worker next.
-async fn fetch(quire: &Quire) -> Option<Ticket> {
+pub(crate) async fn fetch(quire: &Quire) -> Option<Ticket> {
     let config = Config::default().queue(QUEUE_EXTRACT).batch_size(1);
     let worker = WorkerContext::new(&apalis_worker(quire).await);
     let mut conn = quire.sql().acquire().await.unwrap();
@@ -35,7 +35,7 @@ async fn apalis_worker(quire: &Quire) -> String {
 }
 
 /// The jobs in the order that apalis hands them out.
-async fn drain(quire: &Quire) -> Vec<JobId> {
+pub(crate) async fn drain(quire: &Quire) -> Vec<JobId> {
     // A job becomes due in the second after the one it was queued in, at the latest.
     let mut order = Vec::new();
     while let Some(ticket) = fetch(quire).await {

@@ -41,7 +41,8 @@ async fn several_processes_migrate_an_empty_database_at_once() {
     .fetch_one(store.pool())
     .await
     .unwrap();
-    assert_eq!((ours, partitions), (3, 5));
+    let migrations = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../migrations"));
+    assert_eq!((ours, partitions), (migrations.unwrap().count() as i64, 5));
 }
 
 #[tokio::test]

@@ -3,8 +3,8 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use quire_store::{
-    Created, Event, EventRecord, Idempotency, Job, JobId, JobState, Lease, NewUpload, Owner, Store,
-    StoredFile, Ticket, WorkerGuard, testing::TestDb,
+    Created, Event, EventRecord, FileHold, Idempotency, Job, JobId, JobState, Lease, NewUpload,
+    Owner, Store, StoredFile, Ticket, WorkerGuard, testing::TestDb,
 };
 use sqlx::PgPool;
 use tokio::{
@@ -145,6 +145,7 @@ pub(crate) fn upload(prompt: &str) -> NewUpload {
         file: StoredFile {
             sha256: [7; 32],
             bytes: 4,
+            hold: FileHold::default(),
         },
         file_name: "report.pdf".to_owned(),
         media: "pdf".to_owned(),

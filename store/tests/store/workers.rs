@@ -1,6 +1,6 @@
 //! Workers that die, freeze, or come back.
 
-use quire_store::{JobState, MAX_CRASHES, Owner, StoreError, WorkerGuard};
+use quire_store::{JobState, MAX_CRASHES, MAX_FAILURES, Owner, StoreError, WorkerGuard};
 use sqlx::{Connection as _, PgConnection};
 
 use crate::support::{Quire, until, within, worker_name};
@@ -57,9 +57,37 @@ async fn the_jobs_of_a_dead_worker_run_again_until_they_are_poison() {
     }
     let job = quire.read(job).await;
     assert_eq!(job.error_code.as_deref(), Some("poison"));
-    assert_eq!(quire.kinds(job.id).await, ["queued", "restarted", "failed"]);
+    let restarts = vec!["restarted"; MAX_CRASHES as usize - 1];
+    let kinds = [vec!["queued"], restarts, vec!["failed"]].concat();
+    assert_eq!(quire.kinds(job.id).await, kinds);
     assert_eq!(quire.count("select count(*) from quire.workers").await, 1);
     assert_eq!(quire.store.reap().await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn who_dies_with_others_spends_tries_and_runs_alone_from_then_on() {
+    let quire = Quire::new().await;
+    let jobs = [quire.job().await.id, quire.job().await.id];
+    for _ in 0..MAX_FAILURES {
+        let worker = quire.store.register_worker(&worker_name()).await.unwrap();
+        for job in jobs {
+            claim_as(&quire, job, &worker).await;
+        }
+        kill(&quire, worker).await;
+        assert_eq!(quire.store.reap().await.unwrap(), 2);
+    }
+    for job in jobs {
+        assert_eq!(quire.state(job).await, JobState::Queued);
+    }
+    let calls: Vec<Vec<u8>> =
+        sqlx::query_scalar("select job from apalis.jobs where status = 'Pending' order by run_at desc, id desc limit 2")
+            .fetch_all(quire.sql())
+            .await
+            .unwrap();
+    for call in calls {
+        let call: quire_store::Call = serde_json::from_slice(&call).unwrap();
+        assert!(call.suspect && jobs.contains(&call.ticket.job), "{call:?}");
+    }
 }
 
 #[tokio::test]

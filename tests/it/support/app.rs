@@ -1,12 +1,13 @@
 //! `TestApp`: the whole service in this process, on a fresh database and port.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use quire::{
     config::{Config, Overrides},
     serve::{Role, Server},
 };
-use quire_store::{Store, StoreOptions, testing::TestDb};
+use quire_models::scripted::Scripted;
+use quire_store::{Store, StoreOptions, history::JobLine, testing::TestDb};
 use tempfile::TempDir;
 
 /// A running service. Call [`TestApp::stop`] at the end: it ends the service the way SIGTERM does.
@@ -33,12 +34,20 @@ pub struct TestOptions {
     pub role: Role,
     /// Upload limit in bytes.
     pub max_upload_bytes: u64,
+    /// Files in one request of a batch.
+    pub max_batch_files: usize,
+    /// Waiting jobs above which uploads are refused.
+    pub max_waiting_jobs: u64,
     /// Database URL in place of the direct one, such as a fault proxy's.
     pub database_url: Option<String>,
     /// Directory with models; `None` leaves the service without any.
     pub models_dir: Option<PathBuf>,
     /// Parallel jobs of each stage.
     pub workers: usize,
+    /// What answers in place of the real engine.
+    pub engine: Option<Scripted>,
+    /// Changes further settings.
+    pub tweak: fn(&mut Config),
 }
 
 impl Default for TestOptions {
@@ -46,9 +55,13 @@ impl Default for TestOptions {
         Self {
             role: Role::All,
             max_upload_bytes: 50 << 20,
+            max_batch_files: 10_000,
+            max_waiting_jobs: 200_000,
             database_url: None,
             models_dir: None,
             workers: 2,
+            engine: None,
+            tweak: |_| {},
         }
     }
 }
@@ -88,6 +101,9 @@ impl TestApp {
             .unwrap_or_else(|| db.url().to_owned());
         let store = connect(&url).await;
         let server = Server::start(config, options.role, store).await.unwrap();
+        if let Some(script) = options.engine {
+            server.engines().replace(Arc::new(script));
+        }
         let address = server
             .addresses()
             .first()
@@ -119,6 +135,20 @@ impl TestApp {
             .unwrap()
     }
 
+    /// Later jobs are answered by this.
+    pub fn replace_engine(&self, engine: Scripted) {
+        if let Some(server) = &self.server {
+            server.engines().replace(Arc::new(engine));
+        }
+    }
+
+    /// The row of a job.
+    pub async fn line(&self, id: &str) -> JobLine {
+        let tables = self.store.tables().await.unwrap();
+        let line = tables.jobs.into_iter().find(|job| job.id.to_string() == id);
+        line.unwrap_or_else(|| panic!("no job {id}"))
+    }
+
     /// Ends the service as SIGTERM does.
     pub async fn stop(mut self) {
         if let Some(server) = self.server.take() {
@@ -129,7 +159,10 @@ impl TestApp {
 
     /// Files in the file store, temporary ones included.
     pub fn stored_files(&self) -> Vec<PathBuf> {
-        walk(&self.data.path().join("files"))
+        let mut files = walk(&self.data.path().join("files"));
+        // Which database the files belong to is noted beside them.
+        files.retain(|path| !path.ends_with("database"));
+        files
     }
 }
 
@@ -154,7 +187,10 @@ fn config(data: &TempDir, options: &TestOptions) -> Config {
     .unwrap();
     config.port = 0;
     config.max_upload_bytes = options.max_upload_bytes;
+    config.max_batch_files = options.max_batch_files;
+    config.max_waiting_jobs = options.max_waiting_jobs;
     config.workers = options.workers;
+    (options.tweak)(&mut config);
     config.shutdown_seconds = 5;
     config.models_dir = options
         .models_dir

@@ -64,6 +64,20 @@ impl Upload {
         request.send().await.unwrap()
     }
 
+    /// Sends it to a server that may die meanwhile; status and JSON of an answer that came whole.
+    pub async fn try_send_to(
+        self,
+        http: &reqwest::Client,
+        base: &str,
+    ) -> reqwest::Result<(StatusCode, Value)> {
+        let mut request = http.post(format!("{base}/api/upload")).multipart(self.form);
+        if let Some(key) = self.idempotency_key {
+            request = request.header("Idempotency-Key", key);
+        }
+        let response = request.send().await?;
+        Ok((response.status(), response.json().await?))
+    }
+
     /// Sends it, expects success, returns the job id.
     pub async fn accepted(self, app: &TestApp) -> String {
         let response = self.send(app).await;

@@ -77,6 +77,56 @@ pub fn form_bomb() -> Vec<u8> {
     document(&bodies)
 }
 
+/// A picture of thirty thousand signs of no script: Tesseract reads it for as long as it is let.
+pub fn endless_page() -> Vec<u8> {
+    const SIDE: usize = 2_500;
+    const CELL: usize = 14;
+    const SIGN: usize = 5;
+    let mut pixels = vec![255; SIDE * SIDE];
+    let mut random = 1_u64;
+    for cell in 0..(SIDE / CELL).pow(2) {
+        let (left, top) = (cell % (SIDE / CELL) * CELL, cell / (SIDE / CELL) * CELL);
+        // Any generator will do that gives each cell another sign.
+        random = random
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        for dot in (0..SIGN * SIGN).filter(|dot| random >> (20 + dot) & 1 == 1) {
+            let (x, y) = (left + dot % SIGN * 2, top + dot / SIGN * 2);
+            for at in [y * SIDE + x, y * SIDE + x + 1] {
+                pixels[at] = 0;
+                pixels[at + SIDE] = 0;
+            }
+        }
+    }
+    grey_png(SIDE, &pixels)
+}
+
+/// A square picture with eight bits for each pixel.
+fn grey_png(side: usize, pixels: &[u8]) -> Vec<u8> {
+    use std::io::Write as _;
+    let mut deflated = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::fast());
+    for row in pixels.chunks(side) {
+        deflated.write_all(&[0]).unwrap();
+        deflated.write_all(row).unwrap();
+    }
+    let side = (side as u32).to_be_bytes();
+    let head = [&side[..], &side, &[8, 0, 0, 0, 0]].concat();
+    let mut png = b"\x89PNG\r\n\x1a\n".to_vec();
+    for (name, data) in [
+        (b"IHDR", head),
+        (b"IDAT", deflated.finish().unwrap()),
+        (b"IEND", Vec::new()),
+    ] {
+        let chunk = [&name[..], &data].concat();
+        let mut crc = flate2::Crc::new();
+        crc.update(&chunk);
+        png.extend((data.len() as u32).to_be_bytes());
+        png.extend(&chunk);
+        png.extend(crc.sum().to_be_bytes());
+    }
+    png
+}
+
 /// Object number of the page's content; what follows it comes after.
 const FIRST_BODY: usize = 4;
 

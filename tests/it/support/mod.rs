@@ -2,9 +2,12 @@
 
 pub mod app;
 pub mod client;
+pub mod cluster;
 pub mod fixtures;
+pub mod history;
 pub mod process;
 pub mod proxy;
+pub mod raw;
 pub mod socket;
 
 pub use app::TestApp;

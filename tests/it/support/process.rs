@@ -22,12 +22,14 @@ pub struct Process {
 impl Process {
     /// Starts `quire serve` with a fixed port and waits until `/health` answers.
     pub fn serve(data: &Path, port: u16) -> Self {
-        let mut child = command(data)
-            .args(["--port", &port.to_string(), "serve"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::inherit())
-            .spawn()
-            .unwrap();
+        let mut command = command(data);
+        command.args(["--port", &port.to_string(), "serve"]);
+        Self::start(command, port)
+    }
+
+    /// Starts a command that serves on `port`, and waits until it is ready.
+    pub fn start(mut command: Command, port: u16) -> Self {
+        let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
         let ready = lines(child.stdout.take().unwrap());
         let start = Instant::now();
         loop {
@@ -55,8 +57,13 @@ impl Process {
     }
 
     /// SIGTERM, and waits for the end; returns the exit code.
-    pub fn terminate(mut self) -> Option<i32> {
+    pub fn terminate(self) -> Option<i32> {
         signal(self.pid(), "TERM");
+        self.wait()
+    }
+
+    /// Waits for the end; returns the exit code.
+    pub fn wait(mut self) -> Option<i32> {
         self.child.wait().unwrap().code()
     }
 }
@@ -71,7 +78,12 @@ impl Drop for Process {
 
 /// The program with a clean environment of settings.
 pub fn command(data: &Path) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_quire"));
+    command_of(Path::new(env!("CARGO_BIN_EXE_quire")), data)
+}
+
+/// Another build of the program, likewise.
+pub fn command_of(program: &Path, data: &Path) -> Command {
+    let mut command = Command::new(program);
     for (name, _) in
         std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("QUIRE_"))
     {

@@ -1,4 +1,4 @@
-//! A TCP proxy before Postgres that can cut, stall and slow every connection.
+//! A TCP proxy before Postgres that can cut, stall and slow every connection, and lose the reply to a commit.
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
@@ -16,10 +16,12 @@ pub enum Fault {
     None,
     /// Closes every connection and refuses new ones.
     Cut,
-    /// Keeps connections open and passes nothing.
+    /// Keeps connections open and passes nothing, in either direction.
     Stall,
     /// Passes everything this much later.
     Slow(Duration),
+    /// Passes commits on, but neither their reply nor anything after it: the connection is closed when the reply comes.
+    LoseCommitReplies,
 }
 
 /// The proxy; ends when dropped.
@@ -27,6 +29,7 @@ pub struct FaultProxy {
     /// `postgres://` URL through the proxy.
     pub url: String,
     fault: Arc<watch::Sender<Fault>>,
+    lost: watch::Receiver<usize>,
     accepting: JoinHandle<()>,
 }
 
@@ -37,11 +40,18 @@ impl FaultProxy {
         let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let (fault, watch) = watch::channel(Fault::None);
-        let accepting = tokio::spawn(accept(listener, socket, watch));
+        let (losing, lost) = watch::channel(0);
+        let link = Link {
+            socket,
+            fault: watch,
+            lost: Arc::new(losing),
+        };
+        let accepting = tokio::spawn(accept(listener, link));
         let (user, database) = user_db;
         Self {
             url: format!("postgres://{user}@127.0.0.1:{port}/{database}?sslmode=disable"),
             fault: Arc::new(fault),
+            lost,
             accepting,
         }
     }
@@ -49,6 +59,11 @@ impl FaultProxy {
     /// Changes what happens from now on.
     pub fn set(&self, fault: Fault) {
         self.fault.send_replace(fault);
+    }
+
+    /// Replies to commits that were lost so far.
+    pub fn lost_replies(&self) -> usize {
+        *self.lost.borrow()
     }
 }
 
@@ -58,24 +73,34 @@ impl Drop for FaultProxy {
     }
 }
 
-async fn accept(listener: TcpListener, socket: PathBuf, fault: watch::Receiver<Fault>) {
+/// What each connection is made of.
+#[derive(Clone)]
+struct Link {
+    socket: PathBuf,
+    fault: watch::Receiver<Fault>,
+    lost: Arc<watch::Sender<usize>>,
+}
+
+async fn accept(listener: TcpListener, link: Link) {
     let mut connections = JoinSet::new();
     loop {
         let (mut client, _) = listener.accept().await.unwrap();
-        if *fault.borrow() == Fault::Cut {
+        if *link.fault.borrow() == Fault::Cut {
             continue;
         }
-        let (socket, fault) = (socket.clone(), fault.clone());
+        let link = link.clone();
         connections.spawn(async move {
-            let Ok(mut server) = UnixStream::connect(&socket).await else {
+            let Ok(mut server) = UnixStream::connect(&link.socket).await else {
                 return;
             };
             let (mut from_client, mut to_client) = client.split();
             let (mut from_server, mut to_server) = server.split();
+            // Whether the last thing the client said was a commit.
+            let (commits, committing) = watch::channel(false);
             tokio::select! {
-                () = cut(fault.clone()) => {}
-                () = pump(&mut from_client, &mut to_server, fault.clone()) => {}
-                () = pump(&mut from_server, &mut to_client, fault.clone()) => {}
+                () = cut(link.fault.clone()) => {}
+                () = ask(&mut from_client, &mut to_server, link.fault.clone(), &commits) => {}
+                () = reply(&mut from_server, &mut to_client, &link, &committing) => {}
             }
         });
     }
@@ -86,28 +111,54 @@ async fn cut(mut fault: watch::Receiver<Fault>) {
     let _ = fault.wait_for(|fault| *fault == Fault::Cut).await;
 }
 
-async fn pump(
+/// From the client to the server.
+async fn ask(
     from: &mut (impl AsyncReadExt + Unpin),
     to: &mut (impl AsyncWriteExt + Unpin),
     mut fault: watch::Receiver<Fault>,
+    commits: &watch::Sender<bool>,
 ) {
     let mut buffer = vec![0; 16 << 10];
     while let Ok(read @ 1..) = from.read(&mut buffer).await {
-        if fault
-            .wait_for(|fault| *fault != Fault::Stall)
-            .await
-            .is_err()
-        {
-            return;
-        }
-        let now = *fault.borrow_and_update();
-        if let Fault::Slow(delay) = now {
-            tokio::time::sleep(delay).await;
-        }
-        if to.write_all(&buffer[..read]).await.is_err() {
+        commits.send_replace(is_commit(&buffer[..read]));
+        if pause(&mut fault).await.is_none() || to.write_all(&buffer[..read]).await.is_err() {
             return;
         }
     }
+}
+
+/// From the server to the client.
+async fn reply(
+    from: &mut (impl AsyncReadExt + Unpin),
+    to: &mut (impl AsyncWriteExt + Unpin),
+    link: &Link,
+    committing: &watch::Receiver<bool>,
+) {
+    let mut fault = link.fault.clone();
+    let mut buffer = vec![0; 16 << 10];
+    while let Ok(read @ 1..) = from.read(&mut buffer).await {
+        if *fault.borrow() == Fault::LoseCommitReplies && *committing.borrow() {
+            link.lost.send_modify(|lost| *lost += 1);
+            return;
+        }
+        if pause(&mut fault).await.is_none() || to.write_all(&buffer[..read]).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Waits for as long as the fault demands; `None` when the proxy is gone.
+async fn pause(fault: &mut watch::Receiver<Fault>) -> Option<()> {
+    let now = *fault.wait_for(|fault| *fault != Fault::Stall).await.ok()?;
+    if let Fault::Slow(delay) = now {
+        tokio::time::sleep(delay).await;
+    }
+    Some(())
+}
+
+/// The client sends COMMIT as a simple query of its own.
+fn is_commit(bytes: &[u8]) -> bool {
+    bytes.first() == Some(&b'Q') && bytes.windows(6).any(|word| word == b"COMMIT")
 }
 
 /// Splits `postgres://user@localhost/db?host=%2Fdir` into user, database and socket path.

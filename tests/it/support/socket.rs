@@ -54,6 +54,11 @@ impl Socket {
             .unwrap();
     }
 
+    /// Sends any message; false when the connection is over.
+    pub async fn send_message(&mut self, message: Message) -> bool {
+        self.stream.send(message).await.is_ok()
+    }
+
     /// The next frame or close.
     pub async fn next(&mut self) -> Received {
         self.next_within(PATIENCE)

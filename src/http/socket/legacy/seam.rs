@@ -8,11 +8,11 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use axum::extract::ws::Utf8Bytes;
-use quire_store::{JobId, JobSnapshot, JobState};
+use quire_store::{JobId, JobState};
 use tokio::time::Instant;
 
 use super::frame::{self, Body, Frame};
-use crate::http::socket::{CANCELLED, sequence::START};
+use crate::http::socket::{CANCELLED, recent::Seen, sequence::START};
 
 /// How long an ended job is remembered, so that a second look at the table does not tell its end again.
 const REMEMBERED: Duration = Duration::from_mins(1);
@@ -103,32 +103,25 @@ impl Seam {
     }
 
     /// The texts that bring the socket up to what the table says about a job.
-    pub(super) fn catch_up(&mut self, snapshot: &JobSnapshot, now: Instant) -> Vec<Utf8Bytes> {
-        let JobSnapshot {
-            job,
-            partial,
-            last_seq,
-        } = snapshot;
+    pub(super) fn catch_up(&mut self, seen: &Seen, now: Instant) -> Vec<Utf8Bytes> {
+        let (job, last_seq) = (&seen.job, seen.last_seq);
         let told = self.jobs.entry(job.id).or_default();
-        if *last_seq <= told.seq {
+        if last_seq <= told.seq {
             return Vec::new();
         }
-        (told.covered, told.seq, told.over) = (*last_seq, *last_seq, None);
-        let mut texts = Vec::new();
-        let (end, known) = (end_of(snapshot), told.known(partial));
-        if end.is_none() && job.progress > 0 {
-            texts.push(frame::update(job.id, job.progress.clamp(0, 100) as u8));
-        }
-        // To somebody who knows nothing of the answer yet, its end says everything.
-        if known < partial.len() && (end.is_none() || known > 0) {
-            texts.push(frame::chunk(job.id, known, partial));
-        }
-        told.text = Arc::from(partial.as_str());
-        if let Some(end) = end {
+        let known = told.known(&seen.partial);
+        (told.covered, told.seq) = (last_seq, last_seq);
+        if job.state.is_terminal() {
             (told.text, told.over) = (Arc::default(), Some(now));
-            texts.push(end);
+        } else {
+            (told.text, told.over) = (Arc::clone(&seen.partial), None);
         }
-        texts
+        // Nearly every socket that looks has just come and gets the same.
+        if known == 0 {
+            seen.frames.get_or_init(|| texts(seen, 0)).clone()
+        } else {
+            texts(seen, known)
+        }
     }
 
     fn forget(&mut self, now: Instant) {
@@ -137,12 +130,27 @@ impl Seam {
     }
 }
 
-fn end_of(snapshot: &JobSnapshot) -> Option<Utf8Bytes> {
-    let job = &snapshot.job;
+/// A job in frames, for somebody who has the first `known` bytes of its answer.
+fn texts(seen: &Seen, known: usize) -> Vec<Utf8Bytes> {
+    let (job, mut texts) = (&seen.job, Vec::new());
+    let end = end_of(seen);
+    if end.is_none() && job.progress > 0 {
+        texts.push(frame::update(job.id, job.progress.clamp(0, 100) as u8));
+    }
+    // To somebody who knows nothing of the answer yet, its end says everything.
+    if known < seen.partial.len() && (end.is_none() || known > 0) {
+        texts.push(frame::chunk(job.id, known, &seen.partial));
+    }
+    texts.extend(end);
+    texts
+}
+
+fn end_of(seen: &Seen) -> Option<Utf8Bytes> {
+    let job = &seen.job;
     match job.state {
         JobState::Completed => Some(frame::completed(
             job.id,
-            job.answer.as_deref().unwrap_or(&snapshot.partial),
+            job.answer.as_deref().unwrap_or(&seen.partial),
         )),
         JobState::Cancelled => Some(frame::failed(job.id, CANCELLED)),
         JobState::Failed | JobState::Dead => Some(frame::failed(
@@ -171,7 +179,7 @@ mod tests {
     }
 
     /// What the table says after the record before `until`.
-    fn table(history: &History, until: usize) -> Option<JobSnapshot> {
+    fn table(history: &History, until: usize) -> Option<Seen> {
         let (mut partial, mut state, mut progress) = (String::new(), JobState::Queued, 0);
         let last = history.records[..until].last()?;
         for record in &history.records[..until] {
@@ -192,7 +200,7 @@ mod tests {
                 Event::Cancelled => state = JobState::Cancelled,
             }
         }
-        Some(snapshot(state, progress, &partial, last.seq))
+        Some(snapshot(state, progress, &partial, last.seq).into())
     }
 
     /// The frames of a process whose renderer read the first `begun` records from the table, each with how many records were
@@ -279,7 +287,7 @@ mod tests {
     fn a_running_job_is_replayed_as_progress_and_answer_so_far() {
         let (mut seam, now) = (Seam::default(), Instant::now());
         let texts_of = |seam: &mut Seam, state, progress, partial, last| {
-            seam.catch_up(&snapshot(state, progress, partial, last), now)
+            seam.catch_up(&snapshot(state, progress, partial, last).into(), now)
         };
         let first = texts_of(&mut seam, JobState::Streaming, 70, "It is", seq(1, 4));
         assert_eq!(
@@ -307,7 +315,7 @@ mod tests {
     fn an_ended_job_is_replayed_as_its_end_alone_and_a_waiting_one_not_at_all() {
         let now = Instant::now();
         let replay = |state, progress, partial| {
-            Seam::default().catch_up(&snapshot(state, progress, partial, seq(2, 1)), now)
+            Seam::default().catch_up(&snapshot(state, progress, partial, seq(2, 1)).into(), now)
         };
         assert_eq!(
             texts(&replay(JobState::Completed, 100, "42")),

@@ -116,6 +116,7 @@ impl Rig {
             parse_program: quire_extract::find_program().unwrap(),
             ocr_languages: vec!["eng".to_owned()],
             require_sandbox: false,
+            limits: quire_workers::JobLimits::default(),
         };
         let store = db.store().await;
         let workers = Workers::start(store.clone(), files.clone(), engines, worker)

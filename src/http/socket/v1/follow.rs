@@ -11,7 +11,7 @@ use tokio::{sync::broadcast::error::RecvError, time::Instant};
 
 use super::{Socket, Trouble, frame::Frame};
 use crate::http::socket::{
-    BACKOFF, ENDED_WITHIN, PAGE, RETRY, Session,
+    BACKOFF, PAGE, RETRY, Session,
     sequence::{START, Sequencer},
     wire::{End, Wire},
 };
@@ -36,6 +36,9 @@ struct Place {
     order: Sequencer,
     /// When its end was told.
     over: Option<Instant>,
+    /// The client named it, and no event has shown yet that it exists: a reading that finds none is to be explained. That
+    /// saves two queries for every job of every client that comes back.
+    unproven: bool,
 }
 
 impl Wanted {
@@ -56,9 +59,25 @@ impl Wanted {
     pub(super) fn replay(&mut self, job: JobId, seq: i64) {
         let mut order = Sequencer::after(seq);
         order.fall_behind();
-        self.places.insert(job, Place { order, over: None });
+        let (over, unproven) = (None, false);
+        let place = Place {
+            order,
+            over,
+            unproven,
+        };
+        self.places.insert(job, place);
         self.behind.insert(job);
         self.read_at = Some(Instant::now());
+    }
+
+    /// Follows a job that the client named, behind its cursor if it gave one.
+    pub(super) fn name(&mut self, job: JobId) {
+        if !self.has(job) {
+            self.replay(job, START);
+        }
+        if let Some(place) = self.places.get_mut(&job) {
+            place.unproven = true;
+        }
     }
 
     /// Follows a job whose state up to `seq` was told.
@@ -69,14 +88,15 @@ impl Wanted {
             Place {
                 order: Sequencer::after(seq),
                 over,
+                unproven: false,
             },
         );
     }
 
-    /// Follows a job no more; its place, if it had one.
-    pub(super) fn forget(&mut self, job: JobId) -> Option<i64> {
+    /// Follows a job no more.
+    pub(super) fn forget(&mut self, job: JobId) {
         self.behind.remove(&job);
-        self.places.remove(&job).map(|place| place.order.seq())
+        self.places.remove(&job);
     }
 
     /// Takes a broadcast; what is to be told is appended to `out`.
@@ -85,6 +105,7 @@ impl Wanted {
         let new = || Place {
             order: Sequencer::after(START),
             over: None,
+            unproven: false,
         };
         let place = self.places.entry(job).or_insert_with(new);
         place.order.live(record, out);
@@ -125,7 +146,7 @@ impl Socket {
     ) -> Result<(), Trouble> {
         let record = match event {
             Ok(record) => record,
-            Err(RecvError::Lagged(_)) => return self.look_for_new_jobs().await,
+            Err(RecvError::Lagged(_)) => return Box::pin(self.look_for_new_jobs()).await,
             Err(RecvError::Closed) => return Err(End::Broken.into()),
         };
         let wanted = self.wanted.all || self.wanted.has(record.job_id);
@@ -141,10 +162,9 @@ impl Socket {
     async fn look_for_new_jobs(&mut self) -> Result<(), Trouble> {
         self.wanted.fall_behind();
         if self.wanted.all {
-            let Session { store, owner, .. } = &self.session;
-            for snapshot in store.events().recent(*owner, ENDED_WITHIN).await? {
-                if !self.wanted.has(snapshot.job.id) {
-                    self.wanted.replay(snapshot.job.id, START);
+            for seen in &*self.recent().await? {
+                if !self.wanted.has(seen.job.id) {
+                    self.wanted.replay(seen.job.id, START);
                 }
             }
         }
@@ -173,10 +193,15 @@ impl Socket {
         let mut more = true;
         while more && let Some(place) = self.wanted.places.get_mut(&job) {
             let Session { store, owner, .. } = &self.session;
-            let records = store
-                .events()
-                .since(*owner, job, place.order.seq(), PAGE)
-                .await?;
+            let seq = place.order.seq();
+            let records = store.events().since(*owner, job, seq, PAGE).await?;
+            if place.unproven && records.is_empty() {
+                self.explain(job, seq, wire).await?;
+            }
+            let Some(place) = self.wanted.places.get_mut(&job) else {
+                return Ok(());
+            };
+            place.unproven = false;
             more = records.len() == PAGE as usize;
             let mut out = Vec::new();
             place.order.stored(records, &mut out);

@@ -6,7 +6,7 @@
 
 use axum::extract::ws::Utf8Bytes;
 use chrono::{DateTime, Utc};
-use quire_store::{Event, EventRecord, JobId, JobSnapshot, JobState, Stage};
+use quire_store::{Event, EventRecord, Job, JobId, JobState, Stage};
 use serde::Serialize;
 
 use crate::http::socket::CANCELLED;
@@ -77,6 +77,8 @@ pub(crate) enum Frame<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         error: Option<&'a str>,
     },
+    /// The server stops and will be back: the client should come again after this time, which differs from client to client.
+    Restarting { retry_after_ms: u64 },
     /// Answer to a client's `ping`.
     Pong { ts: DateTime<Utc> },
     /// A client's message was not understood or cannot be obeyed; the socket stays open.
@@ -149,16 +151,15 @@ impl<'a> Frame<'a> {
         }
     }
 
-    /// The state of a job at `ts`.
-    pub(crate) fn resync(snapshot: &'a JobSnapshot, ts: DateTime<Utc>) -> Self {
-        let job = &snapshot.job;
+    /// The state of a job at `ts`: with its answer so far and the last event that is in it.
+    pub(crate) fn resync((job, partial, seq): (&'a Job, &'a str, i64), ts: DateTime<Utc>) -> Self {
         Self::Resync {
-            seq: snapshot.last_seq,
+            seq,
             ts,
             job_id: job.id,
             status: job.state,
             progress: job.progress,
-            partial: job.answer.as_deref().unwrap_or(&snapshot.partial),
+            partial: job.answer.as_deref().unwrap_or(partial),
             error: if job.state.is_terminal() {
                 job.error_message.as_deref()
             } else {
@@ -177,6 +178,7 @@ impl<'a> Frame<'a> {
             Self::Restarted { .. } => "restarted",
             Self::QueuePosition { .. } => "queue_position",
             Self::Resync { .. } => "resync",
+            Self::Restarting { .. } => "restarting",
             Self::Pong { .. } => "pong",
             Self::Error { .. } => "error",
         }
@@ -272,7 +274,7 @@ mod tests {
     fn a_resync_is_the_whole_state() {
         let failed = snapshot(JobState::Failed, 30, "half", 9);
         assert_eq!(
-            Frame::resync(&failed, DateTime::UNIX_EPOCH).json(),
+            Frame::resync((&failed.job, "half", 9), DateTime::UNIX_EPOCH).json(),
             r#"{"type":"resync","seq":9,"ts":"1970-01-01T00:00:00Z","job_id":"01998c6e-2f5b-7c3a-9d50-6a3f0e9f1b11","status":"failed","progress":30,"partial":"half","error":"it broke"}"#
         );
     }

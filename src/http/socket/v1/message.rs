@@ -31,6 +31,8 @@ pub(super) struct Hello {
     pub(super) all: bool,
     /// Single jobs.
     pub(super) jobs: Vec<JobId>,
+    /// The whole queue.
+    pub(super) admin: bool,
     /// The last event the client has, by job.
     pub(super) since: HashMap<JobId, i64>,
 }
@@ -133,11 +135,15 @@ fn add_topic(hello: &mut Hello, topic: &str) -> Result<(), BadMessage> {
         hello.all = true;
         return Ok(());
     }
+    if topic == "admin" {
+        hello.admin = true;
+        return Ok(());
+    }
     let job = topic.strip_prefix("job:").and_then(|id| id.parse().ok());
     let Some(job) = job else {
         return Err(BadMessage {
             code: "unknown_topic",
-            message: "a topic is jobs or job:<id>".to_owned(),
+            message: "a topic is jobs, job:<id> or admin".to_owned(),
         });
     };
     hello.jobs.push(job);
@@ -165,6 +171,7 @@ mod tests {
             Ok(ClientMessage::Hello(Hello {
                 all,
                 jobs: jobs.to_vec(),
+                admin: false,
                 since: since.iter().copied().collect(),
             }))
         };
@@ -189,6 +196,11 @@ mod tests {
             parse(r#"{"topics":["jobs","job:ID"],"type":"hello"}"#),
             hello(true, &[JOB], &[])
         );
+        let Ok(ClientMessage::Hello(admin)) = parse(r#"{"type":"hello","topics":["admin"]}"#)
+        else {
+            panic!("not understood");
+        };
+        assert!(admin.admin && !admin.all && admin.jobs.is_empty());
     }
 
     #[test]
@@ -222,7 +234,7 @@ mod tests {
         }
         assert_eq!(code(r#"{"type":"send"}"#), "unknown_type");
         assert_eq!(
-            code(r#"{"type":"hello","topics":["admin"]}"#),
+            code(r#"{"type":"hello","topics":["administrator"]}"#),
             "unknown_topic"
         );
         assert_eq!(

@@ -43,7 +43,7 @@ impl Positions {
             return None;
         }
         // A job that waits for its time has no position; it is queued again when the time has come.
-        let position = position(job, store).await?;
+        let position = Box::pin(position(job, store)).await?;
         if self.told.len() < MOST {
             self.told.insert(job, position);
             self.look_at.get_or_insert_with(|| Instant::now() + EVERY);

@@ -60,6 +60,11 @@ impl Ocr {
         }
     }
 
+    /// The languages that are installed; `None` without Tesseract.
+    pub fn languages(&self) -> Option<Vec<String>> {
+        Some(self.tesseract()?.languages().map(str::to_owned).collect())
+    }
+
     fn tesseract(&self) -> Option<&Tesseract> {
         self.installed.get_or_init(Tesseract::find).as_ref()
     }

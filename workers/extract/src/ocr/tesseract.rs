@@ -98,6 +98,11 @@ impl Tesseract {
         }
     }
 
+    /// What can be recognised, by name.
+    pub(super) fn languages(&self) -> impl Iterator<Item = &str> {
+        self.languages.iter().map(String::as_str)
+    }
+
     /// Whether `language` can be recognised.
     pub(super) fn has(&self, language: &str) -> bool {
         self.languages.contains(language)
