@@ -200,7 +200,8 @@ impl Reading<'_> {
 fn unknown_measure(prompt: &Prompt, at: usize, mentions: &[Mention]) -> Option<String> {
     const MEASURES: &str = "highest lowest maximum minimum max min average mean median total sum \
                             hochste hochsten niedrigste niedrigsten durchschnittliche moyenne promedio";
-    const ANY: &str = "value values number numbers amount figure figures entry row rows wert werte valeur valor";
+    const ANY: &str =
+        "value values number numbers amount figure figures entry row rows wert werte valeur valor";
     let words = prompt.words();
     if !holds(MEASURES, &words[at]) {
         return None;
