@@ -91,10 +91,6 @@ impl Drop for Herd {
 }
 
 /// Milliseconds since the epoch, to be compared between processes.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "a benchmark compares the clocks of two processes"
-)]
 pub fn now_ms() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.unwrap().as_millis() as u64
@@ -110,6 +106,10 @@ pub fn resident(pid: u32) -> u64 {
 }
 
 /// The process of the listeners; returns when its standard input ends.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "waits off the async threads for the sockets to open"
+)]
 pub fn run(runtime: &Runtime, arguments: &[String]) {
     let [port, count, hello] = arguments else {
         panic!("herd PORT COUNT HELLO, not {arguments:?}")

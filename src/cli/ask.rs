@@ -43,7 +43,7 @@ const CANCEL_LIMIT: Duration = Duration::from_secs(3);
 /// Options of `quire ask`.
 #[derive(Args, Clone, Debug)]
 pub struct AskArgs {
-    /// PDF, CSV or image to ask about
+    /// PDF, CSV, image, office document or text to ask about
     pub file: PathBuf,
     /// The question or instruction
     pub prompt: String,

@@ -16,7 +16,7 @@ const POLICY: HeaderValue = HeaderValue::from_static(
 #[openapi(
     info(
         title = "quire",
-        description = "Upload a PDF, CSV or image with a question; the answer streams over WebSocket or server-sent events while it is found.\n\nEvery error has the body `ErrorBody`. It is sent as `application/problem+json` (RFC 9457) to a client whose `Accept` names that type, else as `application/json`."
+        description = "Upload a PDF, CSV, image or office document with a question; the answer streams over WebSocket or server-sent events while it is found.\n\nEvery error has the body `ErrorBody`. It is sent as `application/problem+json` (RFC 9457) to a client whose `Accept` names that type, else as `application/json`."
     ),
     tags(
         (name = "jobs", description = "Uploads, their jobs and results"),

@@ -47,7 +47,7 @@ pub const FORM_OVERHEAD: u64 = 1024 * 1024;
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "describes the form in the OpenAPI document")]
 pub struct UploadRequest {
-    /// PDF, CSV, TSV, PNG, JPEG, WebP, GIF, TIFF or BMP.
+    /// PDF, CSV, TSV, PNG, JPEG, WebP, GIF, TIFF, BMP, XLSX, DOCX, PPTX, HTML, Markdown, e-mail, plain text, or a ZIP of such files.
     #[schema(value_type = String, format = Binary)]
     file: Vec<u8>,
     /// The question or instruction, at most 32 KiB.

@@ -175,6 +175,6 @@ pub struct Received {
 
 fn recognised(writer: &FileWriter, name: &str) -> Result<MediaType, ApiError> {
     sniff(writer.head(), name).ok_or(ApiError::UnsupportedType(
-        "the file is neither PDF, CSV nor an image that can be read",
+        "the file is neither PDF, CSV, an image, an office document nor text that can be read",
     ))
 }

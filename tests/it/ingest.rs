@@ -147,7 +147,7 @@ fn assert_answered(out: &Path, dir: &Path) {
 #[tokio::test]
 async fn a_dry_run_shows_what_would_be_sent() {
     let dir = tables(4);
-    std::fs::write(dir.path().join("notes.txt"), "x").unwrap();
+    std::fs::write(dir.path().join("notes.bin"), "x").unwrap();
     let mut dry = command(dir.path());
     dry.args(["ingest", "--dry-run", "--url", "http://127.0.0.1:1"])
         .arg(dir.path())

@@ -4,6 +4,16 @@
 //! share no type with the server, so that a change of the wire fails here.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::excessive_nesting,
+    clippy::similar_names,
+    clippy::too_many_lines,
+    reason = "a test is read from its beginning to its end, like the story that it tells"
+)]
+#![expect(
+    clippy::print_stdout,
+    reason = "tests that measure say what they found"
+)]
 
 #[expect(
     unreachable_pub,

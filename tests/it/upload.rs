@@ -72,7 +72,7 @@ async fn type_is_decided_by_content() {
         ),
         (
             "archive.csv",
-            b"PK\x03\x04\x14\0\0\0\x08\0\0\0\0\0\0\0\0\0\0\0".to_vec(),
+            b"7z\xbc\xaf\x27\x1c\0\x04\0\0\0\0\0\0\0\0\0\0\0\0".to_vec(),
         ),
     ] {
         let response = Upload::new(name, bytes, "x").send(&app).await;

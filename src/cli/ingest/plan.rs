@@ -56,7 +56,7 @@ pub(in crate::cli) enum PlanError {
     #[error("the question is blank")]
     BlankPrompt,
     /// No file of a kind that is read.
-    #[error("there is no PDF, CSV or image file in {0}")]
+    #[error("there is no PDF, CSV, image or other document in {0}")]
     Nothing(String),
 }
 

@@ -10,8 +10,9 @@ use std::{
 use super::plan::PlanError;
 
 /// Ends of names that stand for a kind of file that is read. What a file is, the server decides by its bytes.
-const EXTENSIONS: [&str; 11] = [
-    "pdf", "csv", "tsv", "png", "jpg", "jpeg", "webp", "gif", "tif", "tiff", "bmp",
+const EXTENSIONS: [&str; 21] = [
+    "pdf", "csv", "tsv", "png", "jpg", "jpeg", "webp", "gif", "tif", "tiff", "bmp", "xlsx", "docx",
+    "pptx", "html", "htm", "md", "markdown", "txt", "eml", "zip",
 ];
 
 /// What was found: paths with the names that they have in the results.
@@ -124,7 +125,7 @@ mod tests {
         for name in [
             "b.pdf",
             "a/z.CSV",
-            "a/y.txt",
+            "a/y.exe",
             "a/.hidden.pdf",
             ".git/x.pdf",
             "a/b/c.jpeg",

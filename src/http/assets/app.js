@@ -26,7 +26,7 @@ function choose(chosen) {
   key = null;
   byId("chosen").textContent = file
     ? `${file.name} (${size(file.size)})`
-    : "Drop a PDF, CSV or image here, or choose one";
+    : "Drop a PDF, table, image or document here, or choose one";
   byId("remove").hidden = !file;
 }
 

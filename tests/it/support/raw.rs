@@ -23,6 +23,7 @@ pub struct Reply {
     /// Status code; 100 for an interim reply.
     pub status: u16,
     /// Status line and headers.
+    #[expect(dead_code, reason = "shown when a test fails")]
     pub head: String,
     /// Body, still in chunks if it was sent so.
     pub body: String,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::media::MediaType;
 
 /// Version of the extraction output; part of the cache key, raised when the same bytes would give another document.
-pub const EXTRACTOR_VERSION: u32 = 1;
+pub const EXTRACTOR_VERSION: u32 = 2;
 
 /// Most data rows kept word for word in [`Table::sample`].
 pub const SAMPLE_ROWS: usize = 10_000;
@@ -96,6 +96,8 @@ pub enum TextEngine {
     PdfExtract,
     /// The text layer, read by our device over hayro-interpret.
     Hayro,
+    /// The file itself, which holds its text as text.
+    Text,
     /// Character recognition.
     Tesseract,
     /// Nobody: the page has no text.

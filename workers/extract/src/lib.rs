@@ -1,4 +1,4 @@
-//! Extraction of PDF, CSV and images.
+//! Extraction of PDF, CSV, images, office documents, mail and text.
 //!
 //! Untrusted bytes are read only by the child process `quire-parse` ([`child`]), which locks itself in before it looks at the
 //! first one. The parent side ([`sandbox`]) keeps a pool of such children, believes nothing they say without checking it, and kills

@@ -1,12 +1,13 @@
 //! The media types that quire reads, and how to tell them apart.
 //!
-//! Content decides. Images and PDF have magic numbers; a table is text whose rows agree on a delimiter. A file name may only break
-//! a tie between texts (a `.csv` with one column looks like prose); it never turns binary bytes into a table. Whether the rest of
-//! the file keeps what its beginning promises is for the format to find out.
+//! Content decides. Images, PDF and containers have magic numbers; a table is text whose rows agree on a delimiter; markup and mail
+//! begin as such. A file name may only break a tie between texts (a `.csv` with one column looks like prose) or between containers;
+//! it never turns binary bytes into text. Whether the rest of the file keeps what its beginning promises is for the format to find
+//! out.
 
 use serde::{Deserialize, Serialize};
 
-use crate::formats::csv;
+use crate::formats::{csv, encoding};
 
 /// Bytes at the beginning of a file that [`sniff`] wants to see; fewer will do for a shorter file.
 pub const SNIFF_BYTES: usize = 64 * 1024;
@@ -36,6 +37,22 @@ pub enum MediaType {
     Tiff,
     /// Windows bitmap.
     Bmp,
+    /// Excel workbook.
+    Xlsx,
+    /// Word document.
+    Docx,
+    /// PowerPoint presentation.
+    Pptx,
+    /// `HyperText` Markup Language.
+    Html,
+    /// Markdown.
+    Markdown,
+    /// E-mail.
+    Eml,
+    /// Archive of files.
+    Zip,
+    /// Any other text.
+    Text,
 }
 
 impl MediaType {
@@ -50,6 +67,14 @@ impl MediaType {
         Self::Gif,
         Self::Tiff,
         Self::Bmp,
+        Self::Xlsx,
+        Self::Docx,
+        Self::Pptx,
+        Self::Html,
+        Self::Markdown,
+        Self::Eml,
+        Self::Zip,
+        Self::Text,
     ];
 
     /// The registered MIME type.
@@ -64,6 +89,16 @@ impl MediaType {
             Self::Gif => "image/gif",
             Self::Tiff => "image/tiff",
             Self::Bmp => "image/bmp",
+            Self::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+            Self::Docx => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+            Self::Pptx => {
+                "application/vnd.openxmlformats-officedocument.presentationml.presentation"
+            }
+            Self::Html => "text/html",
+            Self::Markdown => "text/markdown",
+            Self::Eml => "message/rfc822",
+            Self::Zip => "application/zip",
+            Self::Text => "text/plain",
         }
     }
 
@@ -79,6 +114,14 @@ impl MediaType {
             Self::Gif => "gif",
             Self::Tiff => "tiff",
             Self::Bmp => "bmp",
+            Self::Xlsx => "xlsx",
+            Self::Docx => "docx",
+            Self::Pptx => "pptx",
+            Self::Html => "html",
+            Self::Markdown => "markdown",
+            Self::Eml => "eml",
+            Self::Zip => "zip",
+            Self::Text => "text",
         }
     }
 
@@ -99,7 +142,9 @@ impl MediaType {
 /// What a file is, judged by its first [`SNIFF_BYTES`]; `None` when it is nothing that quire reads.
 pub fn sniff(head: &[u8], file_name: &str) -> Option<MediaType> {
     let head = &head[..head.len().min(SNIFF_BYTES)];
-    magic(head).or_else(|| table(head, file_name))
+    magic(head)
+        .or_else(|| container(head, file_name))
+        .or_else(|| text(head, file_name))
 }
 
 fn magic(head: &[u8]) -> Option<MediaType> {
@@ -143,18 +188,109 @@ fn is_bmp(head: &[u8]) -> bool {
     head.starts_with(b"BM") && size.is_some_and(|size| HEADER_SIZES.contains(&size))
 }
 
-fn table(head: &[u8], file_name: &str) -> Option<MediaType> {
+/// Office files are ZIP containers whose parts lie in a folder of their own.
+fn container(head: &[u8], file_name: &str) -> Option<MediaType> {
+    if !head.starts_with(b"PK\x03\x04") && !head.starts_with(b"PK\x05\x06") {
+        return None;
+    }
+    let holds = |name: &[u8]| head.windows(name.len()).any(|bytes| bytes == name);
+    let office = [
+        (MediaType::Docx, b"word/".as_slice(), "docx"),
+        (MediaType::Xlsx, b"xl/", "xlsx"),
+        (MediaType::Pptx, b"ppt/", "pptx"),
+    ];
+    if !holds(b"[Content_Types].xml") {
+        return Some(MediaType::Zip);
+    }
+    let by_part = office.iter().find(|(_, folder, _)| holds(folder));
+    // The first part may be so large that the next name is out of sight.
+    let by_name = || {
+        let extension = extension(file_name);
+        office
+            .iter()
+            .find(|(_, _, name)| extension.as_deref() == Some(name))
+    };
+    Some(
+        by_part
+            .or_else(by_name)
+            .map_or(MediaType::Zip, |(media, _, _)| *media),
+    )
+}
+
+fn text(head: &[u8], file_name: &str) -> Option<MediaType> {
+    let text = encoding::decode_head(head, head.len() >= SNIFF_BYTES)?;
+    let named = extension(file_name);
+    let named = named.as_deref().unwrap_or_default();
+    let is_table = matches!(named, "csv" | "tsv" | "tab");
+    if !is_table && is_html(&text, named) {
+        return Some(MediaType::Html);
+    }
+    if !is_table && is_mail(&text) {
+        return Some(MediaType::Eml);
+    }
+    if matches!(named, "md" | "markdown") {
+        return Some(MediaType::Markdown);
+    }
+    table(head, named).or(Some(MediaType::Text))
+}
+
+fn extension(file_name: &str) -> Option<String> {
+    let (_, extension) = file_name.rsplit_once('.')?;
+    Some(extension.to_ascii_lowercase())
+}
+
+/// A document type or a root element, after comments and processing instructions.
+fn is_html(text: &[u8], extension: &str) -> bool {
+    /// Comments before it may be long, but not endless.
+    const WITHIN: usize = 4 * 1024;
+    let start = text.trim_ascii_start();
+    if !start.starts_with(b"<") {
+        return false;
+    }
+    let start = start[..start.len().min(WITHIN)].to_ascii_lowercase();
+    let holds = |tag: &[u8]| start.windows(tag.len()).any(|bytes| bytes == tag);
+    matches!(extension, "html" | "htm" | "xhtml") || holds(b"<!doctype html") || holds(b"<html")
+}
+
+/// Header fields (RFC 5322) from the first line on, two of them such as only mail has.
+fn is_mail(text: &[u8]) -> bool {
+    const FIELDS: [&[u8]; 9] = [
+        b"from:",
+        b"to:",
+        b"subject:",
+        b"date:",
+        b"received:",
+        b"message-id:",
+        b"mime-version:",
+        b"return-path:",
+        b"delivered-to:",
+    ];
+    let lines = text
+        .split(|&byte| byte == b'\n')
+        .map(<[u8]>::trim_ascii_end);
+    let mut known = 0;
+    for line in lines.take_while(|line| !line.is_empty()) {
+        let is_folded = line.starts_with(b" ") || line.starts_with(b"\t");
+        let name = line.split(|&byte| byte == b':').next().unwrap_or_default();
+        let is_field = name.len() < line.len() && name.iter().all(u8::is_ascii_graphic);
+        if !is_folded && !is_field {
+            return false;
+        }
+        let lower = line[..line.len().min(16)].to_ascii_lowercase();
+        known += usize::from(FIELDS.iter().any(|field| lower.starts_with(field)));
+    }
+    known >= 2
+}
+
+fn table(head: &[u8], extension: &str) -> Option<MediaType> {
     let guess = csv::guess(head)?;
-    let extension = file_name
-        .rsplit_once('.')
-        .map(|(_, extension)| extension.to_ascii_lowercase());
-    let named = matches!(extension.as_deref(), Some("csv" | "tsv" | "tab"));
+    let named = matches!(extension, "csv" | "tsv" | "tab");
     if !named && !guess.is_table {
         return None;
     }
     let tabs = match guess.delimiter {
         Some(delimiter) => delimiter == '\t',
-        None => matches!(extension.as_deref(), Some("tsv" | "tab")),
+        None => matches!(extension, "tsv" | "tab"),
     };
     Some(if tabs { MediaType::Tsv } else { MediaType::Csv })
 }
@@ -172,7 +308,7 @@ mod tests {
                 format!("{:?}", media.name())
             );
         }
-        assert_eq!(MediaType::from_name("docx"), None);
+        assert_eq!(MediaType::from_name("avif"), None);
     }
 
     #[test]
@@ -208,7 +344,10 @@ mod tests {
             sniff(b"name\nanna\nbert\n", "one.tsv"),
             Some(MediaType::Tsv)
         );
-        assert_eq!(sniff(b"name\nanna\nbert\n", "one.txt"), None);
+        assert_eq!(
+            sniff(b"name\nanna\nbert\n", "one.txt"),
+            Some(MediaType::Text)
+        );
         assert_eq!(
             sniff(b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0\x03\0", "one.csv"),
             None
@@ -219,14 +358,15 @@ mod tests {
     #[test]
     fn prose_and_markup_are_no_tables() {
         let prose = b"It was the best of times, it was the worst of times.\nIt was the age of wisdom.\nIt was foolish, and dark.\n";
-        assert_eq!(sniff(prose, "x.txt"), None);
+        assert_eq!(sniff(prose, "x.txt"), Some(MediaType::Text));
+        assert_eq!(sniff(prose, "x.md"), Some(MediaType::Markdown));
         assert_eq!(
             sniff(b"{\"a\": 1, \"b\": 2}\n{\"a\": 2, \"b\": 3}\n", "x"),
-            None
+            Some(MediaType::Text)
         );
         assert_eq!(
             sniff(b"<html>\n<p>a, b</p>\n<p>c, d</p>\n</html>", "x"),
-            None
+            Some(MediaType::Html)
         );
     }
 
@@ -235,6 +375,36 @@ mod tests {
         assert_eq!(
             sniff(b"BMW,VW\n1,2\n3,4\n5,6\n7,8\n9,10\n", "x"),
             Some(MediaType::Csv)
+        );
+    }
+
+    #[test]
+    fn containers_are_known_by_their_parts() {
+        let parts = |name: &str| {
+            format!("PK\x03\x04..[Content_Types].xml..PK\x03\x04..{name}..").into_bytes()
+        };
+        assert_eq!(
+            sniff(&parts("word/document.xml"), "x"),
+            Some(MediaType::Docx)
+        );
+        assert_eq!(
+            sniff(&parts("xl/workbook.xml"), "x.zip"),
+            Some(MediaType::Xlsx)
+        );
+        assert_eq!(
+            sniff(&parts("_rels/.rels"), "x.PPTX"),
+            Some(MediaType::Pptx)
+        );
+        assert_eq!(sniff(b"PK\x03\x04..a.txt", "x.docx"), Some(MediaType::Zip));
+    }
+
+    #[test]
+    fn mail_is_known_by_its_head() {
+        let mail = b"Received: from a\r\n\tby b\r\nSubject: Tolls\r\n\r\nHello, you, there\r\n";
+        assert_eq!(sniff(mail, "x"), Some(MediaType::Eml));
+        assert_eq!(
+            sniff(b"From: all of us\n\nHello\n", "x"),
+            Some(MediaType::Text)
         );
     }
 }

@@ -9,12 +9,18 @@ use std::os::unix::fs::FileExt;
 
 use crate::error::ParseError;
 
-/// A readable, seekable file of known size.
+/// A readable, seekable file of known size, or a part of one that was taken out of it.
 #[derive(Debug)]
 pub struct Input {
-    file: File,
+    source: Source,
     position: u64,
     size: u64,
+}
+
+#[derive(Debug)]
+enum Source {
+    File(File),
+    Bytes(Vec<u8>),
 }
 
 impl Input {
@@ -22,10 +28,19 @@ impl Input {
     pub fn new(mut file: File) -> io::Result<Self> {
         let size = file.seek(SeekFrom::End(0))?;
         Ok(Self {
-            file,
+            source: Source::File(file),
             position: 0,
             size,
         })
+    }
+
+    /// Reads a file that lay within another one.
+    pub fn from_bytes(bytes: Vec<u8>) -> Self {
+        Self {
+            size: bytes.len() as u64,
+            source: Source::Bytes(bytes),
+            position: 0,
+        }
     }
 
     /// Bytes in the file.
@@ -54,7 +69,13 @@ impl Input {
 
 impl Read for Input {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let count = self.file.read_at(buffer, self.position)?;
+        let count = match &self.source {
+            Source::File(file) => file.read_at(buffer, self.position)?,
+            Source::Bytes(bytes) => {
+                let start = self.position.min(self.size) as usize;
+                (&bytes[start..]).read(buffer)?
+            }
+        };
         self.position += count as u64;
         Ok(count)
     }
@@ -87,12 +108,27 @@ mod tests {
     #[test]
     fn two_readers_of_one_descriptor_do_not_disturb_each_other() {
         let mut first = input(b"abcdef");
-        let mut second = Input::new(first.file.try_clone().unwrap()).unwrap();
+        let Source::File(file) = &first.source else {
+            unreachable!("made of a file")
+        };
+        let mut second = Input::new(file.try_clone().unwrap()).unwrap();
         let mut byte = [0];
         first.read_exact(&mut byte).unwrap();
         second.read_exact(&mut byte).unwrap();
         assert_eq!(&byte, b"a");
         assert_eq!(first.read_all(100).unwrap(), b"abcdef");
+    }
+
+    #[test]
+    fn bytes_are_read_like_a_file() {
+        let mut input = Input::from_bytes(b"abcdef".to_vec());
+        input.seek(SeekFrom::End(-2)).unwrap();
+        let mut rest = String::new();
+        input.read_to_string(&mut rest).unwrap();
+        assert_eq!(rest, "ef");
+        input.seek(SeekFrom::Start(99)).unwrap();
+        assert_eq!(input.read(&mut [0; 4]).unwrap(), 0);
+        assert_eq!(input.read_all(6).unwrap(), b"abcdef");
     }
 
     #[test]

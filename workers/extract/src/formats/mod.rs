@@ -3,10 +3,25 @@
 //! A new format is one module and one line in [`FORMATS`]. Formats run inside the sandboxed child only: they may be slow, they may
 //! panic, they may be killed. They hand out what they have as soon as they have it, so that little is lost.
 
+mod archive;
 pub mod csv;
+mod docx;
+mod eml;
+pub(crate) mod encoding;
+mod flow;
+mod html;
 pub mod image;
 mod input;
+mod markdown;
+mod nested;
+mod ooxml;
+mod parts;
 pub mod pdf;
+mod pptx;
+#[cfg(test)]
+mod testing;
+mod text;
+mod xlsx;
 
 pub use input::Input;
 
@@ -16,7 +31,19 @@ use crate::media::MediaType;
 use crate::request::ParseRequest;
 
 /// Every format. The first that lists a media type reads it, so a specialised reader goes before a general one.
-pub const FORMATS: &[&dyn Format] = &[&pdf::Pdf, &csv::Csv, &image::Image];
+pub const FORMATS: &[&dyn Format] = &[
+    &pdf::Pdf,
+    &csv::Csv,
+    &image::Image,
+    &xlsx::Xlsx,
+    &docx::Docx,
+    &pptx::Pptx,
+    &html::Html,
+    &markdown::Markdown,
+    &eml::Eml,
+    &archive::Archive,
+    &text::Text,
+];
 
 /// Most pixels of a [`PageImage`]: A3 at 300 dpi is 17 million, and recognition takes time and memory by the pixel.
 pub const MAX_PAGE_IMAGE_PIXELS: u64 = 25_000_000;

@@ -1,6 +1,6 @@
 //! Delimited text: CSV, TSV and their relatives.
 //!
-//! One pass over the file, in bounded memory: the bytes are decoded (`encoding`), cut into records (`records`) as the detected
+//! One pass over the file, in bounded memory: the bytes are decoded, cut into records (`records`) as the detected
 //! dialect says (`dialect`, `header`), and every cell is counted into its column's profile (`column`, `distinct`, `value`).
 //! The first rows are kept word for word. Nothing is repaired: a row with too many or too few cells is counted as such.
 
@@ -8,7 +8,6 @@ mod column;
 mod date;
 mod dialect;
 mod distinct;
-mod encoding;
 mod header;
 mod number;
 mod profile;
@@ -18,7 +17,7 @@ mod sketch;
 mod value;
 
 use crate::error::ParseError;
-use crate::formats::{Format, Input, Output};
+use crate::formats::{Format, Input, Output, encoding};
 use crate::media::{MediaType, SNIFF_BYTES};
 use crate::request::ParseRequest;
 
@@ -40,6 +39,12 @@ impl Format for Csv {
         let table = profile::run(input, out)?;
         out.table(table)
     }
+}
+
+/// Profiles a table that was taken out of another file.
+pub(super) fn profile_text(text: Vec<u8>, out: &mut dyn Output) -> Result<(), ParseError> {
+    let table = profile::run(&mut Input::from_bytes(text), out)?;
+    out.table(table)
 }
 
 /// What the beginning of a text looks like.

@@ -3,12 +3,12 @@
 use super::column::{Profile, Shared, to_text};
 use super::dialect::{self, Dialect};
 use super::distinct::Hasher;
-use super::encoding::TextSource;
 use super::header::{self, Layout};
 use super::reader::{Reader, Record};
 use super::sketch::Sketch;
 use crate::document::{Row, SAMPLE_BYTES, SAMPLE_ROWS, Table, Warning};
 use crate::error::ParseError;
+use crate::formats::encoding::TextSource;
 use crate::formats::{Input, Output};
 use crate::limits::MAX_COLUMNS;
 

@@ -1,9 +1,9 @@
 //! Records of a whole file, one after another, through one buffer.
 
 use super::dialect::Dialect;
-use super::encoding::TextSource;
 use super::records::{Cell, MAX_CELL, Split, Splitter, is_empty_line};
 use crate::error::ParseError;
+use crate::formats::encoding::TextSource;
 use crate::limits::MAX_COLUMNS;
 
 /// Most bytes of one record: room for a few of the longest cells.

@@ -129,9 +129,9 @@ fn format_of(media: MediaType) -> Result<ImageFormat, ParseError> {
         MediaType::Gif => Ok(ImageFormat::Gif),
         MediaType::Tiff => Ok(ImageFormat::Tiff),
         MediaType::Bmp => Ok(ImageFormat::Bmp),
-        MediaType::Pdf | MediaType::Csv | MediaType::Tsv => Err(ParseError::NotSupported(format!(
+        other => Err(ParseError::NotSupported(format!(
             "{} as an image",
-            media.name()
+            other.name()
         ))),
     }
 }

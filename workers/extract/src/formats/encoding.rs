@@ -147,7 +147,7 @@ fn is_mostly_utf8(chunk: &[u8]) -> bool {
 }
 
 /// The beginning of a file as UTF-8; `None` when it is not text. `cut` says that the file goes on.
-pub(super) fn decode_head(head: &[u8], cut: bool) -> Option<Vec<u8>> {
+pub(crate) fn decode_head(head: &[u8], cut: bool) -> Option<Vec<u8>> {
     let (marked, length) =
         Encoding::for_bom(head).map_or((None, 0), |(encoding, length)| (Some(encoding), length));
     let body = &head[length..];

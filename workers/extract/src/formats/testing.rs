@@ -1,0 +1,82 @@
+//! What a format says about some bytes, for tests.
+
+use std::collections::BTreeMap;
+
+use super::{FORMATS, Input, Output, PageImage, find};
+use crate::document::{ImageInfo, Page, Table, Warning};
+use crate::error::ParseError;
+use crate::media::MediaType;
+use crate::request::ParseRequest;
+
+/// Everything that a format has put out.
+#[derive(Debug, Default)]
+pub(super) struct Collected {
+    pub(super) pages: Vec<Page>,
+    pub(super) page_images: Vec<u32>,
+    pub(super) table: Option<Table>,
+    pub(super) metadata: BTreeMap<String, String>,
+    pub(super) warnings: Vec<Warning>,
+}
+
+impl Collected {
+    /// Reads `bytes`, which must succeed.
+    pub(super) fn of(media: MediaType, bytes: &[u8]) -> Self {
+        Self::try_of(media, bytes).unwrap()
+    }
+
+    /// Reads `bytes`.
+    pub(super) fn try_of(media: MediaType, bytes: &[u8]) -> Result<Self, ParseError> {
+        let mut out = Self::default();
+        let mut input = Input::from_bytes(bytes.to_vec());
+        find(FORMATS, media)
+            .unwrap()
+            .parse(&mut input, &ParseRequest::new(media), &mut out)?;
+        Ok(out)
+    }
+
+    /// The texts of the pages.
+    pub(super) fn texts(&self) -> Vec<String> {
+        self.pages.iter().map(|page| page.text.clone()).collect()
+    }
+
+    /// The codes of the warnings.
+    pub(super) fn codes(&self) -> Vec<&str> {
+        self.warnings
+            .iter()
+            .map(|warning| warning.code.as_str())
+            .collect()
+    }
+}
+
+impl Output for Collected {
+    fn page(&mut self, page: Page) -> Result<(), ParseError> {
+        self.pages.push(page);
+        Ok(())
+    }
+
+    fn page_image(&mut self, number: u32, _: PageImage) -> Result<(), ParseError> {
+        self.page_images.push(number);
+        Ok(())
+    }
+
+    fn table(&mut self, table: Table) -> Result<(), ParseError> {
+        assert!(self.table.replace(table).is_none(), "at most one table");
+        Ok(())
+    }
+
+    fn image(&mut self, _: ImageInfo) -> Result<(), ParseError> {
+        Ok(())
+    }
+
+    fn metadata(&mut self, key: &str, value: &str) {
+        self.metadata.insert(key.to_owned(), value.to_owned());
+    }
+
+    fn warning(&mut self, warning: Warning) {
+        self.warnings.push(warning);
+    }
+
+    fn progress(&mut self, _: u32, _: Option<u32>) -> Result<(), ParseError> {
+        Ok(())
+    }
+}

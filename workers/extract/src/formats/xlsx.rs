@@ -1,0 +1,163 @@
+//! Workbooks (XLSX): the sheet with the most rows is the table, with the same profile as a CSV file; the others are pages of text.
+//!
+//! Cells are what they show without their formatting: results of formulas, dates as ISO 8601.
+
+use std::fmt::Write;
+
+use calamine::{Data, Range, Reader, Xlsx as Workbook, XlsxError};
+
+use super::csv;
+use super::flow::Flow;
+use crate::document::Warning;
+use crate::error::ParseError;
+use crate::formats::{Format, Input, Output};
+use crate::media::MediaType;
+use crate::request::ParseRequest;
+
+/// Largest workbook; its XML is some ten times as large.
+const MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Reads XLSX.
+#[derive(Debug)]
+pub(super) struct Xlsx;
+
+impl Format for Xlsx {
+    fn media(&self) -> &[MediaType] {
+        &[MediaType::Xlsx]
+    }
+
+    fn parse(
+        &self,
+        input: &mut Input,
+        _request: &ParseRequest,
+        out: &mut dyn Output,
+    ) -> Result<(), ParseError> {
+        if input.size() > MAX_BYTES {
+            return Err(ParseError::LimitExceeded(format!(
+                "the workbook has {} bytes, the limit is {MAX_BYTES}",
+                input.size()
+            )));
+        }
+        let mut workbook = Workbook::new(input).map_err(damaged)?;
+        let names = workbook.sheet_names();
+        out.metadata("sheets", &names.join(", "));
+        let mut sheets = Vec::new();
+        for name in names {
+            let range = workbook.worksheet_range(&name).map_err(damaged)?;
+            if !range.is_empty() {
+                sheets.push((name, range));
+            }
+            out.progress(sheets.len() as u32, None)?;
+        }
+        let Some(largest) = (0..sheets.len())
+            .rev()
+            .max_by_key(|at| sheets[*at].1.height())
+        else {
+            return Flow::new(out).finish();
+        };
+        let (name, range) = sheets.remove(largest);
+        out.metadata("table_sheet", &name);
+        csv::profile_text(to_csv(&range), out)?;
+        if sheets.is_empty() {
+            return Ok(());
+        }
+        out.warning(Warning::new(
+            "sheets_as_text",
+            format!("sheet {name:?} is the table; the other sheets are read as text"),
+        ));
+        let mut flow = Flow::new(out);
+        for (name, range) in sheets {
+            flow.paragraph(&name)?;
+            for row in range.rows() {
+                let cells: Vec<String> = row.iter().map(shown).filter(|c| !c.is_empty()).collect();
+                flow.paragraph(&cells.join(" | "))?;
+            }
+            flow.end_page()?;
+        }
+        Ok(())
+    }
+}
+
+/// The sheet as delimited text, every cell in quotes so that the dialect is beyond doubt.
+fn to_csv(range: &Range<Data>) -> Vec<u8> {
+    let mut text = String::new();
+    for row in range.rows() {
+        for (index, cell) in row.iter().enumerate() {
+            if index > 0 {
+                text.push(',');
+            }
+            // Writing to a string cannot fail.
+            let _ = write!(text, "\"{}\"", shown(cell).replace('"', "\"\""));
+        }
+        text.push('\n');
+    }
+    text.into_bytes()
+}
+
+fn shown(cell: &Data) -> String {
+    match cell {
+        Data::DateTime(when) if when.is_datetime() => {
+            let (year, month, day, hour, minute, second, _) = when.to_ymd_hms_milli();
+            if (hour, minute, second) == (0, 0, 0) {
+                format!("{year:04}-{month:02}-{day:02}")
+            } else {
+                format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")
+            }
+        }
+        Data::Error(error) => error.to_string(),
+        other => other.to_string(),
+    }
+}
+
+fn damaged(error: XlsxError) -> ParseError {
+    match error {
+        XlsxError::Password => ParseError::PasswordNeeded,
+        error => ParseError::Damaged(format!("the workbook cannot be read: {error}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::formats::parts::container;
+    use crate::formats::testing::Collected;
+    use crate::media::MediaType;
+
+    fn sheet(rows: &str) -> String {
+        format!(
+            "<worksheet xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\"><sheetData>{rows}</sheetData></worksheet>"
+        )
+    }
+
+    fn workbook(first: &str, second: &str) -> Vec<u8> {
+        container(&[
+            ("_rels/.rels", b"<Relationships xmlns=\"http://schemas.openxmlformats.org/package/2006/relationships\"><Relationship Id=\"rId1\" Type=\"http://schemas.openxmlformats.org/officeDocument/2006/relationships/officeDocument\" Target=\"xl/workbook.xml\"/></Relationships>"),
+            ("xl/workbook.xml", b"<workbook xmlns=\"http://schemas.openxmlformats.org/spreadsheetml/2006/main\" xmlns:r=\"http://schemas.openxmlformats.org/officeDocument/2006/relationships\"><sheets><sheet name=\"Notes\" sheetId=\"1\" r:id=\"rId1\"/><sheet name=\"Tolls\" sheetId=\"2\" r:id=\"rId2\"/></sheets></workbook>"),
+            ("xl/_rels/workbook.xml.rels", b"<Relationships xmlns=\"http://schemas.openxmlformats.org/package/2006/relationships\"><Relationship Id=\"rId1\" Type=\"http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet\" Target=\"worksheets/sheet1.xml\"/><Relationship Id=\"rId2\" Type=\"http://schemas.openxmlformats.org/officeDocument/2006/relationships/worksheet\" Target=\"worksheets/sheet2.xml\"/></Relationships>"),
+            ("xl/worksheets/sheet1.xml", first.as_bytes()),
+            ("xl/worksheets/sheet2.xml", second.as_bytes()),
+        ])
+    }
+
+    #[test]
+    fn the_largest_sheet_is_the_table_and_the_others_are_text() {
+        let text = |at: &str, value: &str| {
+            format!("<c r=\"{at}\" t=\"inlineStr\"><is><t>{value}</t></is></c>")
+        };
+        let first = sheet(&format!("<row r=\"1\">{}</row>", text("A1", "read me")));
+        let second = sheet(&format!(
+            "<row r=\"1\">{}{}</row><row r=\"2\">{}<c r=\"B2\"><v>4</v></c></row><row r=\"3\">{}<c r=\"B3\"><v>7.5</v></c></row>",
+            text("A1", "ship"),
+            text("B1", "toll"),
+            text("A2", "cog, small"),
+            text("A3", "hulk")
+        ));
+        let out = Collected::of(MediaType::Xlsx, &workbook(&first, &second));
+        let table = out.table.as_ref().unwrap();
+        assert_eq!(table.rows, 2);
+        assert_eq!(table.columns[0].name, "ship");
+        assert_eq!(table.columns[1].max.as_deref(), Some("7.5"));
+        assert_eq!(table.sample[0].cells, ["cog, small", "4"]);
+        assert_eq!(out.texts(), ["Notes\n\nread me"]);
+        assert_eq!(out.codes(), ["sheets_as_text"]);
+    }
+}
