@@ -305,7 +305,7 @@ fn contents_tell_what_a_file_is() {
     judge("csv", "csv", "upload.csv", &table, 100);
     // Without a name, a table of one record or of ragged ones is no table.
     judge("csv", "csv", "upload", &table, 80);
-    judge("pdf-gen", "txt", "upload", &[None], 90);
+    judge("pdf-gen", "txt", "upload", &[Some(MediaType::Text)], 90);
     judge("img", "png", "upload.csv", &[Some(MediaType::Png)], 95);
     judge("pdf-real", "pdf", "upload", &[Some(MediaType::Pdf)], 95);
 }
