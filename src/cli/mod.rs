@@ -23,7 +23,7 @@ use crate::{
 /// Exit code of wrong use and impossible settings, as in BSD's `sysexits` and most programs: 2.
 const EXIT_USAGE: u8 = 2;
 
-/// Ask questions about PDF, CSV and image files, answered on this machine.
+/// Ask questions about PDF, CSV, image, office and text files, answered on this machine.
 ///
 /// Without a command, `quire` runs the server on `http://localhost:8000`, with its own Postgres in ./data.
 #[derive(Debug, Parser)]

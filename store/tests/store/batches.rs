@@ -208,7 +208,7 @@ async fn many_senders_of_the_same_files_give_each_one_job() {
             for some in keys.chunks(7) {
                 let places: Vec<_> = some
                     .iter()
-                    .map(|key| place(&format!("{key:02}"), *key as i64))
+                    .map(|key| place(&format!("{key:02}"), key.cast_signed() as i64))
                     .collect();
                 let uploads: Vec<_> = some
                     .iter()

@@ -56,7 +56,7 @@ async fn put(files: &FileStore, content: &[u8]) -> StoredFile {
 }
 
 fn path(dir: &Path, sha256: &[u8; 32]) -> PathBuf {
-    let name: String = sha256.iter().map(|byte| format!("{byte:02x}")).collect();
+    let name = hex::encode(sha256);
     dir.join("files").join(&name[..2]).join(name)
 }
 

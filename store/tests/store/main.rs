@@ -5,6 +5,12 @@
 //! build meets.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![expect(
+    clippy::excessive_nesting,
+    clippy::similar_names,
+    clippy::too_many_lines,
+    reason = "a test is read from its beginning to its end, like the story that it tells"
+)]
 
 mod abandoned;
 mod admin;

@@ -41,7 +41,7 @@ pub enum MediaType {
     Xlsx,
     /// Word document.
     Docx,
-    /// PowerPoint presentation.
+    /// `PowerPoint` presentation.
     Pptx,
     /// `HyperText` Markup Language.
     Html,

@@ -38,14 +38,14 @@ impl Format for Docx {
             .read(BODY)?
             .ok_or_else(|| ParseError::Damaged(format!("{BODY} is missing")))?;
         let mut flow = Flow::new(out);
-        let mut text = Text::default();
-        ooxml::read(&body, |mark| text.take(mark, &mut flow))?;
+        let mut reading = Reading::default();
+        ooxml::read(&body, |mark| reading.take(&mark, &mut flow))?;
         for part in NOTES {
             if let Some(notes) = parts.read(part)? {
-                ooxml::read(&notes, |mark| text.take(mark, &mut flow))?;
+                ooxml::read(&notes, |mark| reading.take(&mark, &mut flow))?;
             }
         }
-        if text.deleted_runs > 0 {
+        if reading.deleted_runs > 0 {
             flow.out().warning(Warning::new(
                 "tracked_changes",
                 "deleted text of tracked changes is left out",
@@ -57,7 +57,7 @@ impl Format for Docx {
 
 /// The paragraph or table that is being read.
 #[derive(Default)]
-struct Text {
+struct Reading {
     block: String,
     /// Whether the place is within a text element: white space elsewhere is formatting of the XML.
     in_text: bool,
@@ -68,17 +68,16 @@ struct Text {
     deleted_runs: usize,
 }
 
-impl Text {
-    fn take(&mut self, mark: Mark<'_>, flow: &mut Flow<'_>) -> Result<(), ParseError> {
+impl Reading {
+    fn take(&mut self, mark: &Mark<'_>, flow: &mut Flow<'_>) -> Result<(), ParseError> {
         match mark {
             Mark::Open("t", _) => self.in_text = true,
             Mark::Open("delText", _) => self.deleted_runs += 1,
             Mark::Open("tab", _) => self.block.push('\t'),
-            Mark::Open("cr", _) => self.block.push('\n'),
             Mark::Open("br", element) if attribute(element, "type").as_deref() == Some("page") => {
                 self.end_page(flow)?;
             }
-            Mark::Open("br", _) => self.block.push('\n'),
+            Mark::Open("br" | "cr", _) => self.block.push('\n'),
             Mark::Open("lastRenderedPageBreak", _) => self.end_page(flow)?,
             Mark::Open("numPr", _) if self.block.is_empty() => self.block.push_str("- "),
             Mark::Open("tbl", _) => self.tables += 1,
@@ -86,7 +85,6 @@ impl Text {
             Mark::Open("tc", _) if std::mem::replace(&mut self.in_row, true) => {
                 self.block.push_str(" | ");
             }
-            Mark::Open("tc", _) => {}
             Mark::Close("t") => self.in_text = false,
             Mark::Close("p") if self.tables == 0 => self.end_block(flow)?,
             Mark::Close("p") => self.block.push(' '),

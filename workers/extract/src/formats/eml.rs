@@ -1,6 +1,6 @@
 //! E-mail (RFC 5322 with MIME): who, when and about what, the text, then the attachments that can be read.
 
-use mail_parser::{Address, Message, MessageParser, MimeHeaders};
+use mail_parser::{Address, DateTime, Message, MessageParser, MimeHeaders};
 
 use super::flow::Flow;
 use super::html;
@@ -66,7 +66,7 @@ fn head(message: &Message<'_>, out: &mut dyn Output) -> String {
         ("from", "From", message.from().map(people)),
         ("to", "To", message.to().map(people)),
         ("cc", "Cc", message.cc().map(people)),
-        ("date", "Date", message.date().map(|date| date.to_rfc3339())),
+        ("date", "Date", message.date().map(DateTime::to_rfc3339)),
         ("subject", "Subject", message.subject().map(str::to_owned)),
     ];
     let mut lines = Vec::new();

@@ -77,10 +77,8 @@ impl Block {
                 self.line();
                 self.in_row = false;
             }
-            Tag::TableCell => {
-                if std::mem::replace(&mut self.in_row, true) {
-                    self.text.push_str(" | ");
-                }
+            Tag::TableCell if std::mem::replace(&mut self.in_row, true) => {
+                self.text.push_str(" | ");
             }
             _ => {}
         }

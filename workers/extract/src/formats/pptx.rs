@@ -85,11 +85,7 @@ fn write(xml: &[u8], flow: &mut Flow<'_>) -> Result<(), ParseError> {
                     block.push('\n');
                 }
             }
-            Mark::Open("tc", _) => {
-                if std::mem::replace(&mut in_row, true) {
-                    block.push_str(" | ");
-                }
-            }
+            Mark::Open("tc", _) if std::mem::replace(&mut in_row, true) => block.push_str(" | "),
             Mark::Close("p") if !in_table => flow.paragraph(&std::mem::take(&mut block))?,
             Mark::Close("tbl") => {
                 in_table = false;
