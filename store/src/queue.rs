@@ -32,7 +32,7 @@ pub struct Ticket {
     pub ticket: Uuid,
 }
 
-/// What lies in the queue, as it is read: [`push`] marks the ticket of a suspect.
+/// What lies in the queue, as it is read: pushing marks the ticket of a suspect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Call {
     /// What can be claimed.
