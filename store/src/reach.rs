@@ -66,9 +66,13 @@ async fn answer(
     connection: &mut Option<PgConnection>,
     session: &PgConnectOptions,
 ) -> Result<(), StoreError> {
-    if let Some(connection) = connection {
-        return Ok(connection.ping().await?);
+    // A connection that was cut says nothing about the server: a new one does.
+    if let Some(kept) = connection
+        && kept.ping().await.is_ok()
+    {
+        return Ok(());
     }
+    *connection = None;
     match PgConnection::connect_with(session).await {
         Ok(new) => *connection = Some(new),
         Err(error) if sql_state(&error).as_deref() == Some(TOO_MANY_CONNECTIONS) => {}
