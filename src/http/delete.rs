@@ -1,12 +1,12 @@
 //! `DELETE /api/jobs/{id}`: a job is deleted, with its file when that is asked for.
 
-use axum::extract::{Query, State, rejection::QueryRejection};
+use axum::extract::State;
 use http::StatusCode;
 use quire_store::{DeleteOutcome, Owner};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::{job_view::status_of, jobs::JobPath};
+use super::{job_view::status_of, jobs::JobPath, query::Parameters};
 use crate::{
     app::AppState,
     error::{ApiError, ErrorBody},
@@ -36,10 +36,8 @@ pub struct DeleteQuery {
 pub async fn delete(
     State(state): State<AppState>,
     JobPath(id): JobPath,
-    query: Result<Query<DeleteQuery>, QueryRejection>,
+    Parameters(query): Parameters<DeleteQuery>,
 ) -> Result<StatusCode, ApiError> {
-    let Query(query) =
-        query.map_err(|_| ApiError::field("query", "malformed", "cannot be read"))?;
     let purge = purges_file(query.purge.as_deref())?;
     match state.store.delete_job(Owner::LOCAL, id, purge).await? {
         DeleteOutcome::Deleted { freed } => {

@@ -2,16 +2,14 @@
 //!
 //! Every value of the query is text until it is checked here, so that all wrong ones are named in one reply.
 
-use axum::{
-    Json,
-    extract::{Query, State, rejection::QueryRejection},
-};
+use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use quire_store::{JobCursor, JobFilter, JobState, Owner};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::job_view::{JobView, states_of};
+use super::query::Parameters;
 use crate::{
     app::AppState,
     error::{ApiError, ErrorBody, FieldError},
@@ -84,10 +82,8 @@ struct Listing {
     ))]
 pub async fn list(
     State(state): State<AppState>,
-    query: Result<Query<ListQuery>, QueryRejection>,
+    Parameters(query): Parameters<ListQuery>,
 ) -> Result<Json<ListReply>, ApiError> {
-    let Query(query) =
-        query.map_err(|_| ApiError::field("query", "malformed", "cannot be read"))?;
     let Listing {
         filter,
         cursor,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::{
     Json,
-    extract::{FromRequestParts, Path, Query, State, rejection::QueryRejection},
+    extract::{FromRequestParts, Path, State},
     response::Response,
 };
 use bytes::Bytes;
@@ -19,6 +19,7 @@ use utoipa::IntoParams;
 use super::{
     conditional,
     job_view::{JobReply, JobView, TimelineEntry, status_of},
+    query::Parameters,
     wait,
 };
 use crate::{
@@ -74,11 +75,9 @@ pub struct JobQuery {
 pub async fn show(
     State(state): State<AppState>,
     JobPath(id): JobPath,
-    query: Result<Query<JobQuery>, QueryRejection>,
+    Parameters(query): Parameters<JobQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let Query(query) =
-        query.map_err(|_| ApiError::field("query", "malformed", "cannot be read"))?;
     let limit = wait_of(query.wait.as_deref())?;
     let job = wait::until_ended(&state, Owner::LOCAL, id, limit)
         .await?

@@ -26,6 +26,7 @@ pub mod paced;
 pub mod page;
 pub mod position;
 pub mod prioritize;
+pub mod query;
 pub mod reschedule;
 pub mod result;
 pub mod result_text;

@@ -1,9 +1,6 @@
 //! `GET /api/jobs/{id}/result`: what came out of a completed job, as JSON, Markdown or plain text.
 
-use axum::{
-    extract::{Query, State, rejection::QueryRejection},
-    response::Response,
-};
+use axum::{extract::State, response::Response};
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue,
@@ -19,6 +16,7 @@ use super::{
     conditional,
     job_view::status_of,
     jobs::JobPath,
+    query::Parameters,
     result_text,
     result_view::{ResultReply, ResultView},
 };
@@ -59,11 +57,9 @@ enum Format {
 pub async fn show(
     State(state): State<AppState>,
     JobPath(id): JobPath,
-    query: Result<Query<ResultQuery>, QueryRejection>,
+    Parameters(query): Parameters<ResultQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let Query(query) =
-        query.map_err(|_| ApiError::field("query", "malformed", "cannot be read"))?;
     let format = Format::choose(query.format.as_deref(), &headers)?;
     let job = state
         .store

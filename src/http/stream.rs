@@ -7,7 +7,7 @@
 use std::{collections::VecDeque, convert::Infallible, sync::Arc, time::Duration};
 
 use axum::{
-    extract::{Query, State, rejection::QueryRejection},
+    extract::State,
     response::{
         IntoResponse, Response,
         sse::{Event, KeepAlive, Sse},
@@ -26,6 +26,7 @@ use utoipa::IntoParams;
 
 use super::{
     jobs::JobPath,
+    query::Parameters,
     socket::{
         BACKOFF, PAGE, RETRY,
         sequence::{START, Sequencer},
@@ -74,11 +75,9 @@ pub struct EventsQuery {
 pub async fn events(
     State(state): State<AppState>,
     JobPath(id): JobPath,
-    query: Result<Query<EventsQuery>, QueryRejection>,
+    Parameters(query): Parameters<EventsQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
-    let Query(query) =
-        query.map_err(|_| ApiError::field("query", "malformed", "cannot be read"))?;
     let after = cursor(&headers, &query)?;
     let hub = state.store.events().clone();
     // Subscribed before the first look at the table, so that nothing can fall between the two.

@@ -1,15 +1,12 @@
 //! `GET /api/admin/dead` and `POST /api/admin/dead/requeue`: jobs that ended with an error, and the way back for many at once.
 
-use axum::{
-    Json,
-    body::Bytes,
-    extract::{Query, State, rejection::QueryRejection},
-};
+use axum::{Json, body::Bytes, extract::State};
 use quire_store::{DeadFilter, DeadLetter, JobCursor, JobId};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::view::text;
+use crate::http::query::Parameters;
 use crate::{
     app::AppState,
     error::{ApiError, ErrorBody, FieldError},
@@ -141,10 +138,8 @@ pub struct Requeued {
     ))]
 pub async fn list(
     State(state): State<AppState>,
-    query: Result<Query<DeadQuery>, QueryRejection>,
+    Parameters(query): Parameters<DeadQuery>,
 ) -> Result<Json<DeadReply>, ApiError> {
-    let Query(query) =
-        query.map_err(|_| ApiError::field("query", "malformed", "cannot be read"))?;
     let (filter, cursor, limit) = check(query)?;
     let page = state
         .answered(state.store.dead_letters(&filter, cursor, limit))

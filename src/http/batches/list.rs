@@ -1,13 +1,11 @@
 //! `GET /api/batches`: the list of batches, newest first, in pages.
 
-use axum::{
-    Json,
-    extract::{Query, State, rejection::QueryRejection},
-};
+use axum::{Json, extract::State};
 use quire_store::{Batch, BatchId, Owner};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
+use crate::http::query::Parameters;
 use crate::{
     app::AppState,
     error::{ApiError, ErrorBody},
@@ -71,10 +69,8 @@ pub struct BatchPageInfo {
     ))]
 pub async fn list(
     State(state): State<AppState>,
-    query: Result<Query<BatchListQuery>, QueryRejection>,
+    Parameters(query): Parameters<BatchListQuery>,
 ) -> Result<Json<BatchListReply>, ApiError> {
-    let Query(query) =
-        query.map_err(|_| ApiError::field("query", "malformed", "cannot be read"))?;
     let limit = job_list::limit(query.limit.as_deref())
         .map_err(|error| ApiError::Validation(vec![error]))?;
     let after: Option<BatchId> = query

@@ -6,11 +6,7 @@
 
 use std::collections::VecDeque;
 
-use axum::{
-    body::Body,
-    extract::{Query, State, rejection::QueryRejection},
-    response::Response,
-};
+use axum::{body::Body, extract::State, response::Response};
 use bytes::Bytes;
 use futures_util::{Stream, stream};
 use http::{HeaderValue, header::CONTENT_TYPE};
@@ -19,6 +15,7 @@ use serde::Deserialize;
 use utoipa::IntoParams;
 
 use super::{BatchPath, view::ResultLine};
+use crate::http::query::Parameters;
 use crate::{
     app::AppState,
     error::{ApiError, ErrorBody},
@@ -52,10 +49,8 @@ pub struct ResultsQuery {
 pub async fn results(
     State(state): State<AppState>,
     BatchPath(id): BatchPath,
-    query: Result<Query<ResultsQuery>, QueryRejection>,
+    Parameters(query): Parameters<ResultsQuery>,
 ) -> Result<Response, ApiError> {
-    let Query(query) =
-        query.map_err(|_| ApiError::field("query", "malformed", "cannot be read"))?;
     let answers = match query.answers.as_deref() {
         None | Some("" | "true") => true,
         Some("false") => false,
