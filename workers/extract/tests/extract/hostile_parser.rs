@@ -1,5 +1,8 @@
 //! Whatever a parser does ends in one typed error, and the next job works.
 
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use quire_extract::{
@@ -38,7 +41,7 @@ fn error_of(config: PoolConfig, what: &str) -> ParseError {
 #[test]
 fn a_panic_is_a_crash_that_names_its_place_and_no_content() {
     let message = error_of(config(), "panic").to_string();
-    assert!(message.contains("examples/mock_parser.rs:"), "{message}");
+    assert!(message.contains("examples/mock_parser/main.rs:"), "{message}");
     assert!(!message.contains("content of a document"), "{message}");
 }
 
@@ -140,11 +143,43 @@ fn a_cancel_ends_the_wait_for_a_slot() {
     });
 }
 
-#[test]
-fn files_processes_and_threads_are_out_of_reach() {
+/// Acts that are answered with "not permitted".
+const REFUSED: [&str; 26] = [
+    "open",
+    "open proc",
+    "open memory",
+    "create",
+    "list",
+    "stat",
+    "read link",
+    "remove",
+    "rename",
+    "hard link",
+    "symbolic link",
+    "directory",
+    "permissions",
+    "owner",
+    "working directory",
+    "root directory",
+    "fork",
+    "thread",
+    "session",
+    "kill",
+    "watch process",
+    "raise limit",
+    "file in memory",
+    "pipe",
+    "watch files",
+    "wait for many",
+];
+
+/// Acts that only an attacker tries: the child dies of them.
+const DEADLY: [&str; 4] = ["execute", "connect", "send", "connect here"];
+
+fn nothing_is_allowed(program: PathBuf) {
     let pool = ParserPool::start(PoolConfig {
         require_sandbox: true,
-        ..config()
+        ..PoolConfig::with_program(program, 1)
     })
     .unwrap();
     assert_eq!(
@@ -152,31 +187,44 @@ fn files_processes_and_threads_are_out_of_reach() {
         Vec::<String>::new(),
         "this kernel cannot run this test"
     );
-    for what in [
-        "open",
-        "open proc",
-        "create",
-        "list",
-        "stat",
-        "remove",
-        "exec",
-        "thread",
-    ] {
-        assert_eq!(text(&pool, what), "refused: PermissionDenied", "{what}");
+    for act in REFUSED {
+        assert_eq!(text(&pool, act), "refused: PermissionDenied", "{act}");
     }
-    assert_eq!(
-        text(&pool, &format!("kill {}", std::process::id())),
-        "refused: PermissionDenied"
-    );
+    for act in DEADLY {
+        assert_eq!(
+            order(&pool, act).unwrap_err().to_string(),
+            "the parser crashed: stopped at a forbidden system call",
+            "{act}"
+        );
+    }
     assert_eq!(text(&pool, "environment"), "");
 }
 
 #[test]
-fn a_socket_is_deadly() {
-    assert_eq!(
-        error_of(config(), "connect").to_string(),
-        "the parser crashed: stopped at a forbidden system call"
+fn forbidden_acts_are_blocked() {
+    nothing_is_allowed(mock_parser());
+}
+
+/// `nobody`, as whom a server that was started by root would not run its children, but somebody else's server does.
+#[test]
+fn forbidden_acts_of_a_plain_user_are_blocked_too() {
+    if !rustix::process::geteuid().is_root() {
+        // The test above ran as one.
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let everybody = || Permissions::from_mode(0o755);
+    fs::set_permissions(folder.path(), everybody()).unwrap();
+    let copy = folder.path().join("mock_parser");
+    fs::copy(mock_parser(), &copy).unwrap();
+    let wrapper = folder.path().join("as-nobody");
+    let script = format!(
+        "#!/bin/sh\nexec /usr/bin/env -i /usr/bin/setpriv --reuid=65534 --regid=65534 --clear-groups {} \"$@\"\n",
+        copy.display()
     );
+    fs::write(&wrapper, script).unwrap();
+    fs::set_permissions(&wrapper, everybody()).unwrap();
+    nothing_is_allowed(wrapper);
 }
 
 #[test]

@@ -3,11 +3,11 @@
 //! It is the real child with one extra format: a "CSV" whose content is the name of what to do. The program is never shipped; the
 //! shipped `quire-parse` holds no such code.
 
-use std::fs::File;
+mod forbidden;
+
 use std::hint::black_box;
 use std::io;
-use std::net::TcpStream;
-use std::process::{Command, ExitCode};
+use std::process::ExitCode;
 use std::thread;
 
 use quire_extract::formats::{Format, Input, Output, PageImage};
@@ -69,7 +69,14 @@ impl Format for Mock {
             "hello again" => send(b"\x07\0\0\0\"Hello\"")?,
             "picture of nothing" => out.page_image(1, picture(vec![255; 10_000]))?,
             "picture of a lie" => out.page_image(1, picture(vec![255; 9_999]))?,
-            attempt => out.page(page(1, &attempt_forbidden(attempt)))?,
+            "environment" => out.page(page(1, &environment()))?,
+            act => {
+                let outcome = forbidden::attempt(act);
+                out.page(page(
+                    1,
+                    &outcome.unwrap_or_else(|| format!("unknown order {act}")),
+                ))?;
+            }
         }
         Ok(())
     }
@@ -81,41 +88,10 @@ fn send(bytes: &[u8]) -> Result<(), ParseError> {
     Ok(())
 }
 
-/// Does what no parser should and says how it ended.
-fn attempt_forbidden(attempt: &str) -> String {
-    let outcome: io::Result<()> = match attempt {
-        "open" => File::open("/etc/passwd").map(drop),
-        "open proc" => File::open("/proc/self/environ").map(drop),
-        "create" => File::create("/tmp/quire-mock-parser-was-here").map(drop),
-        "list" => std::fs::read_dir("/").map(drop),
-        "stat" => std::fs::metadata("/etc/passwd").map(drop),
-        "remove" => std::fs::remove_file("/tmp/quire-mock-parser-was-here"),
-        "connect" => TcpStream::connect("127.0.0.1:1").map(drop),
-        "exec" => Command::new("/bin/true").spawn().map(drop),
-        "thread" => thread::Builder::new().spawn(|| ()).map(drop),
-        kill if kill.starts_with("kill ") => terminate(kill),
-        "environment" => {
-            let names: Vec<String> = std::env::vars().map(|(name, _)| name).collect();
-            return names.join(",");
-        }
-        other => return format!("unknown order {other}"),
-    };
-    match outcome {
-        Ok(()) => "allowed".to_owned(),
-        Err(error) => format!("refused: {:?}", error.kind()),
-    }
-}
-
-fn terminate(order: &str) -> io::Result<()> {
-    let process = order
-        .trim_start_matches("kill ")
-        .parse()
-        .ok()
-        .and_then(rustix::process::Pid::from_raw);
-    Ok(rustix::process::kill_process(
-        process.ok_or(io::ErrorKind::NotFound)?,
-        rustix::process::Signal::TERM,
-    )?)
+/// The names of all variables.
+fn environment() -> String {
+    let names: Vec<String> = std::env::vars().map(|(name, _)| name).collect();
+    names.join(",")
 }
 
 #[expect(unconditional_recursion, reason = "that is what it is for")]
