@@ -41,7 +41,10 @@ fn error_of(config: PoolConfig, what: &str) -> ParseError {
 #[test]
 fn a_panic_is_a_crash_that_names_its_place_and_no_content() {
     let message = error_of(config(), "panic").to_string();
-    assert!(message.contains("examples/mock_parser/main.rs:"), "{message}");
+    assert!(
+        message.contains("examples/mock_parser/main.rs:"),
+        "{message}"
+    );
     assert!(!message.contains("content of a document"), "{message}");
 }
 
