@@ -27,14 +27,16 @@ use crate::{
     error::ApiError,
     http::{
         admin::{self, live::LiveQueue},
-        away, batches, delete, docs, edge,
+        away, batches, delete, docs, document, edge,
         head::{self, Hosts},
         health,
         intake::{Announced, Intake},
         job_list, jobs,
         metrics::{self, stored::QueueNumbers},
         origins::{self, Origins},
-        page, position, prioritize, reschedule, result, socket,
+        page,
+        pages::{self, studio::Studio},
+        position, prioritize, reschedule, result, socket,
         socket::hold::UploadHold,
         stream, upload,
     },
@@ -60,6 +62,8 @@ pub struct AppState {
     pub queue: LiveQueue,
     /// The numbers of the queue, for `/metrics`.
     pub queue_numbers: Arc<QueueNumbers>,
+    /// Draws pages.
+    pub studio: Arc<Studio>,
     /// Jobs whose upload reply is not read yet.
     pub hold: UploadHold,
     /// Web pages that may call the server.
@@ -93,6 +97,7 @@ impl AppState {
             workers: workers.map(Arc::new),
             models,
             intake: Arc::default(),
+            studio: Arc::default(),
             hold,
             origins,
             hosts,
@@ -170,6 +175,9 @@ fn api(limits: BodyLimits) -> OpenApiRouter<AppState> {
         .routes(routes!(reschedule::reschedule))
         .routes(routes!(position::position))
         .routes(routes!(result::show))
+        .routes(routes!(document::show))
+        .routes(routes!(pages::page))
+        .routes(routes!(pages::thumbnail))
         .routes(routes!(stream::events))
         .routes(routes!(socket::open))
         .routes(routes!(socket::open_session))
@@ -183,7 +191,7 @@ fn api(limits: BodyLimits) -> OpenApiRouter<AppState> {
 }
 
 /// The files of the pages at `/` and `/admin`.
-fn pages() -> Router<AppState> {
+fn site() -> Router<AppState> {
     Router::new()
         .route("/", get(page::index))
         .route("/assets/app.js", get(page::script))
@@ -198,7 +206,7 @@ fn pages() -> Router<AppState> {
 pub fn router(state: AppState) -> Router {
     metrics::install();
     let (api, document) = api(BodyLimits::of(&state.config)).split_for_parts();
-    let routes = api.merge(pages()).merge(docs::routes(document));
+    let routes = api.merge(site()).merge(docs::routes(document));
     let reachable = state.store.reachable();
     let routes = routes.layer(from_fn_with_state(reachable, away::give_up));
     edged(routes, &state.origins, &state.hosts).with_state(state)

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::media::MediaType;
 
 /// Version of the extraction output; part of the cache key, raised when the same bytes would give another document.
-pub const EXTRACTOR_VERSION: u32 = 2;
+pub const EXTRACTOR_VERSION: u32 = 3;
 
 /// Most data rows kept word for word in [`Table::sample`].
 pub const SAMPLE_ROWS: usize = 10_000;
@@ -141,6 +141,42 @@ pub struct Table {
     pub sample: Vec<Row>,
     /// Data rows that are profiled but not in `sample`.
     pub rows_left_out: u64,
+    /// Where in a workbook the table stands; none for a file that is one table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<Sheet>,
+}
+
+/// The place of a table in a workbook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sheet {
+    /// Name of the sheet.
+    pub name: String,
+    /// Row of the sheet, from 1, in which the first data row stands; the others follow without a gap.
+    pub first_row: u32,
+    /// Column of the sheet, from 1, in which the first column stands.
+    pub first_column: u32,
+}
+
+impl Sheet {
+    /// The name of a cell as people write it, such as `B7`: of the data row with this number (from 1), in this column (from 0).
+    pub fn cell(&self, row: u64, column: usize) -> String {
+        format!(
+            "{}{}",
+            column_letters(u64::from(self.first_column) + column as u64),
+            u64::from(self.first_row) + row.saturating_sub(1)
+        )
+    }
+}
+
+/// A, B, .. Z, AA, AB, ..: digits from 1 to 26.
+fn column_letters(mut column: u64) -> String {
+    let mut letters = Vec::new();
+    while column > 0 {
+        column -= 1;
+        letters.push(char::from(b'A' + (column % 26) as u8));
+        column /= 26;
+    }
+    letters.iter().rev().collect()
 }
 
 /// One data row, word for word.
@@ -264,6 +300,19 @@ mod tests {
     fn nul_becomes_the_replacement_character() {
         assert_eq!(clean_text("a\0b"), "a\u{FFFD}b");
         assert!(matches!(clean_text("ab"), Cow::Borrowed("ab")));
+    }
+
+    #[test]
+    fn cells_have_the_names_that_people_write() {
+        let sheet = Sheet {
+            name: "Tolls".into(),
+            first_row: 4,
+            first_column: 2,
+        };
+        assert_eq!(sheet.cell(1, 0), "B4");
+        assert_eq!(sheet.cell(10, 24), "Z13");
+        assert_eq!(sheet.cell(1, 25), "AA4");
+        assert_eq!(column_letters(16_384), "XFD");
     }
 
     #[test]

@@ -14,6 +14,7 @@ use crate::limits::{
     MAX_COLUMNS, MAX_METADATA, MAX_METADATA_VALUE, MAX_PAGE_LINES, MAX_PAGE_TEXT, MAX_PAGES,
     MAX_WARNINGS, truncate,
 };
+use crate::picture::Picture;
 
 /// Sends what a format hands out.
 pub(super) struct Outbox<'a> {
@@ -140,6 +141,16 @@ impl Output for Outbox<'_> {
     fn progress(&mut self, done: u32, total: Option<u32>) -> Result<(), ParseError> {
         self.send(&FromChild::Progress { done, total })
     }
+}
+
+/// Sends the one result of a job that draws.
+pub(super) fn send_picture(mut socket: &UnixStream, picture: &Picture) -> Result<(), ParseError> {
+    let head = FromChild::Picture {
+        width: picture.width,
+        height: picture.height,
+    };
+    frame::write(&mut socket, &head)?;
+    Ok(socket.write_all(&picture.data)?)
 }
 
 /// Brings a page within the limits; true when text was cut.

@@ -159,7 +159,17 @@ impl Walk {
 }
 
 fn is_unshown(element: &Element) -> bool {
-    holds(UNSHOWN, element.name()) || element.attr("hidden").is_some()
+    holds(UNSHOWN, element.name())
+        || element.attr("hidden").is_some()
+        || element.attr("style").is_some_and(hides)
+}
+
+/// Whether a style makes its element vanish. Style sheets are not looked at.
+fn hides(style: &str) -> bool {
+    let style: String = style.to_ascii_lowercase().split_whitespace().collect();
+    style
+        .split(';')
+        .any(|rule| matches!(rule, "display:none" | "visibility:hidden"))
 }
 
 fn holds(list: &str, name: &str) -> bool {

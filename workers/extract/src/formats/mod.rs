@@ -28,6 +28,7 @@ pub use input::Input;
 use crate::document::{ImageInfo, Page, Table, Warning};
 use crate::error::ParseError;
 use crate::media::MediaType;
+use crate::picture::{Picture, PictureRequest};
 use crate::request::ParseRequest;
 
 /// Every format. The first that lists a media type reads it, so a specialised reader goes before a general one.
@@ -60,6 +61,15 @@ pub trait Format: Sync {
         request: &ParseRequest,
         out: &mut dyn Output,
     ) -> Result<(), ParseError>;
+
+    /// Draws one page of `input`, for formats that have pictures ([`MediaType::has_pictures`]).
+    fn draw(&self, input: &mut Input, request: &PictureRequest) -> Result<Picture, ParseError> {
+        let _ = input;
+        Err(ParseError::NotSupported(format!(
+            "pictures of {} files",
+            request.media.name()
+        )))
+    }
 }
 
 /// Where a format puts what it reads. An error means that the job is over: return it.

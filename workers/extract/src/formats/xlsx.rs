@@ -8,7 +8,7 @@ use calamine::{Data, Range, Reader, Xlsx as Workbook, XlsxError};
 
 use super::csv;
 use super::flow::Flow;
-use crate::document::Warning;
+use crate::document::{Sheet, Table, Warning};
 use crate::error::ParseError;
 use crate::formats::{Format, Input, Output};
 use crate::media::MediaType;
@@ -57,7 +57,9 @@ impl Format for Xlsx {
         };
         let (name, range) = sheets.remove(largest);
         out.metadata("table_sheet", &name);
-        csv::profile_text(to_csv(&range), out)?;
+        let mut table = csv::profile_text(to_csv(&range), out)?;
+        table.sheet = place(&name, &range, &table);
+        out.table(table)?;
         if sheets.is_empty() {
             return Ok(());
         }
@@ -76,6 +78,22 @@ impl Format for Xlsx {
         }
         Ok(())
     }
+}
+
+/// Where the data of `table` stands in its sheet, below a preamble and the names. None where rows were left out between: the only ones
+/// are the empty rows of a single column.
+fn place(name: &str, range: &Range<Data>, table: &Table) -> Option<Sheet> {
+    let has_gap = range.width() == 1 && range.rows().any(|row| shown(&row[0]).trim().is_empty());
+    if has_gap {
+        return None;
+    }
+    let (first_row, first_column) = range.start()?;
+    let before = (range.height() as u64).checked_sub(table.rows)?;
+    Some(Sheet {
+        name: name.to_owned(),
+        first_row: u32::try_from(u64::from(first_row) + before + 1).ok()?,
+        first_column: first_column + 1,
+    })
 }
 
 /// The sheet as delimited text, every cell in quotes so that the dialect is beyond doubt.
@@ -157,6 +175,11 @@ mod tests {
         assert_eq!(table.columns[0].name, "ship");
         assert_eq!(table.columns[1].max.as_deref(), Some("7.5"));
         assert_eq!(table.sample[0].cells, ["cog, small", "4"]);
+        let sheet = table.sheet.as_ref().unwrap();
+        assert_eq!(
+            (sheet.name.as_str(), sheet.cell(2, 1)),
+            ("Tolls", "B3".to_owned())
+        );
         assert_eq!(out.texts(), ["Notes\n\nread me"]);
         assert_eq!(out.codes(), ["sheets_as_text"]);
     }

@@ -113,6 +113,9 @@ impl Assembly {
             self.column(column)?;
         }
         remove_nul(&mut table.encoding);
+        if let Some(sheet) = &mut table.sheet {
+            sheet.name = short_message(&no_nul(std::mem::take(&mut sheet.name)));
+        }
         self.document.table = Some(table);
         Ok(())
     }
@@ -273,6 +276,7 @@ mod tests {
                 })
                 .collect(),
             rows_left_out: rows.saturating_sub(sample.len() as u64),
+            sheet: None,
         }
     }
 

@@ -145,12 +145,8 @@ struct Course<'a> {
 impl Course<'_> {
     /// An error means that the child is lost.
     fn drive(&mut self, job: &Job<'_>) -> Result<Last, ParseError> {
-        self.child.send_job(
-            job.file,
-            &ToChild {
-                request: job.request.clone(),
-            },
-        )?;
+        self.child
+            .send_job(job.file, &ToChild::Parse(job.request.clone()))?;
         loop {
             match self.child.receive(&mut self.watch)? {
                 FromChild::Done => return Ok(Last::Done),
@@ -183,6 +179,7 @@ impl Course<'_> {
             }
             FromChild::Hello { .. }
             | FromChild::PageImage(_)
+            | FromChild::Picture { .. }
             | FromChild::Done
             | FromChild::Failed { .. } => Err(broken("a message out of order")),
         }

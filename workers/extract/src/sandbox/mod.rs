@@ -6,6 +6,7 @@
 mod assemble;
 mod child_process;
 mod death;
+mod draw;
 mod job;
 mod pool;
 mod spawner;

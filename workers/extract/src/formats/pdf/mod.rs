@@ -26,6 +26,7 @@ mod open;
 mod order;
 mod owner_password;
 mod page_cost;
+mod picture;
 mod raster;
 mod reader;
 mod rows;
@@ -49,6 +50,7 @@ use crate::error::ParseError;
 use crate::formats::{Format, Input, Output};
 use crate::limits::MAX_PAGES;
 use crate::media::MediaType;
+use crate::picture::{Picture, PictureRequest};
 use crate::request::ParseRequest;
 
 use limits::MAX_FILE_BYTES;
@@ -92,5 +94,9 @@ impl Format for Pdf {
             next = reader.read_from(&opened.pdf, next, out)?;
         }
         Ok(())
+    }
+
+    fn draw(&self, input: &mut Input, request: &PictureRequest) -> Result<Picture, ParseError> {
+        picture::draw(input, request)
     }
 }
