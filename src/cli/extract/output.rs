@@ -8,8 +8,9 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use quire_extract::{ChunkOptions, Document, ParseError, chunks, markdown};
-use serde_json::json;
+use quire_extract::{Chunk, ChunkOptions, Document, ParseError, chunks, markdown};
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::{ExtractError, Format};
 
@@ -39,7 +40,7 @@ impl Writer {
             Ok(document) => self.document(&file, document),
             Err(error) if self.named && self.format == Format::Json => {
                 let error = json!({"code": error.code(), "message": error.to_string()});
-                line(&json!({"file": file, "error": error}))
+                line(&Failed { file: &file, error })
             }
             Err(_) => Ok(Vec::new()),
         }
@@ -61,14 +62,12 @@ impl Writer {
             )
             .into()),
             Format::Text => Ok(markdown::plain(document).into()),
-            Format::Json if self.named => line(&json!({"file": file, "document": document})),
+            Format::Json if self.named => line(&Read { file, document }),
             Format::Json => line(document),
             Format::Chunks => {
                 let mut bytes = Vec::new();
                 for chunk in chunks(document, self.options) {
-                    let mut object = serde_json::to_value(&chunk).map_err(io::Error::other)?;
-                    object["file"] = file.into();
-                    bytes.extend(line(&object)?);
+                    bytes.extend(line(&Piece { file, chunk })?);
                 }
                 Ok(bytes)
             }
@@ -85,7 +84,29 @@ impl Writer {
     }
 }
 
-fn line(value: &impl serde::Serialize) -> io::Result<Vec<u8>> {
+/// A line about a document.
+#[derive(Serialize)]
+struct Read<'a> {
+    file: &'a str,
+    document: &'a Document,
+}
+
+/// A line about a file that could not be read.
+#[derive(Serialize)]
+struct Failed<'a> {
+    file: &'a str,
+    error: Value,
+}
+
+/// A line about a piece.
+#[derive(Serialize)]
+struct Piece<'a> {
+    file: &'a str,
+    #[serde(flatten)]
+    chunk: Chunk,
+}
+
+fn line(value: &impl Serialize) -> io::Result<Vec<u8>> {
     let mut bytes = serde_json::to_vec(value)?;
     bytes.push(b'\n');
     Ok(bytes)
@@ -202,7 +223,7 @@ mod tests {
         let failed = Err(ParseError::PasswordNeeded);
         assert_eq!(
             text(writer(Format::Json, true), &failed),
-            "{\"error\":{\"code\":\"password_needed\",\"message\":\"the file is encrypted and needs a password\"},\"file\":\"d/a.pdf\"}\n"
+            "{\"file\":\"d/a.pdf\",\"error\":{\"code\":\"password_needed\",\"message\":\"the file is encrypted and needs a password\"}}\n"
         );
         for (format, several) in [
             (Format::Json, false),

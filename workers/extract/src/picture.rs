@@ -71,8 +71,7 @@ impl Picture {
             return Err(ParseError::Crashed("a picture of another size".to_owned()));
         }
         let mut png = Vec::new();
-        // Fast compression: a page is drawn while somebody waits, and read once.
-        PngEncoder::new_with_quality(&mut png, CompressionType::Fast, FilterType::Adaptive)
+        PngEncoder::new_with_quality(&mut png, CompressionType::Default, FilterType::Adaptive)
             .write_image(&self.data, self.width, self.height, ExtendedColorType::Rgb8)
             .map_err(|error| ParseError::Crashed(short_message(&error.to_string())))?;
         Ok(png)
