@@ -10,6 +10,7 @@ use std::{borrow::Cow, error::Error, sync::Arc, time::Duration};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use quire_store::{FileError, StoreError};
+use rand::Rng as _;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -303,13 +304,18 @@ impl ApiError {
 
     fn retry_after(&self) -> Option<Duration> {
         match self {
-            Self::Overloaded(_) => Some(OVERLOADED_RETRY),
+            Self::Overloaded(_) => Some(spread(OVERLOADED_RETRY)),
             Self::NotFinished(_) => Some(UNFINISHED_RETRY),
-            Self::QueueFull { .. } => Some(QUEUE_FULL_RETRY),
-            Self::StorageFull => Some(STORAGE_FULL_RETRY),
+            Self::QueueFull { .. } => Some(spread(QUEUE_FULL_RETRY)),
+            Self::StorageFull => Some(spread(STORAGE_FULL_RETRY)),
             _ => None,
         }
     }
+}
+
+/// Once to twice as long, by chance: clients that were sent away together shall not come back together.
+fn spread(after: Duration) -> Duration {
+    after.mul_f64(rand::rng().random_range(1.0..2.0))
 }
 
 impl From<ApiError> for Problem {

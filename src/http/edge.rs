@@ -213,9 +213,10 @@ fn with_body(
         .headers
         .insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     if let Some(after) = problem.retry_after {
+        let seconds = after.as_millis().div_ceil(1_000).max(1) as u64;
         parts
             .headers
-            .insert(RETRY_AFTER, HeaderValue::from(after.as_secs().max(1)));
+            .insert(RETRY_AFTER, HeaderValue::from(seconds));
     }
     Response::from_parts(parts, Body::new(body))
 }

@@ -4,7 +4,7 @@
 
 use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
-use quire_store::{JobCursor, JobFilter, JobState, Owner};
+use quire_store::{BatchId, JobCursor, JobFilter, JobState, Owner};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -37,6 +37,8 @@ pub struct ListQuery {
     /// Only jobs created after this time, RFC 3339 with offset.
     #[param(example = "2024-01-01T00:00:00Z")]
     created_after: Option<String>,
+    /// Only jobs of this batch.
+    batch_id: Option<String>,
     /// Jobs on a page, 1 to 200; 50 when not given.
     #[param(example = "50")]
     limit: Option<String>,
@@ -109,6 +111,7 @@ fn check(query: &ListQuery) -> Result<Listing, ApiError> {
         states: or_note(&mut errors, states(query.status.as_deref())),
         q: or_note(&mut errors, search(query.q.as_deref())),
         created_after: or_note(&mut errors, created_after(query.created_after.as_deref())),
+        batch: or_note(&mut errors, batch(query.batch_id.as_deref())),
     };
     let limit = or_note(&mut errors, limit(query.limit.as_deref()));
     if !errors.is_empty() {
@@ -191,6 +194,15 @@ fn created_after(text: Option<&str>) -> Result<Option<DateTime<Utc>>, FieldError
     Ok(Some(at.to_utc()))
 }
 
+fn batch(text: Option<&str>) -> Result<Option<BatchId>, FieldError> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    let parsed = text.parse();
+    let id = parsed.map_err(|_| FieldError::new("batch_id", "invalid", "is not a batch id"))?;
+    Ok(Some(id))
+}
+
 /// Entries on a page.
 pub(super) fn limit(text: Option<&str>) -> Result<u32, FieldError> {
     let Some(text) = text.filter(|text| !text.is_empty()) else {
@@ -224,6 +236,7 @@ mod tests {
             status: get("status"),
             q: get("q"),
             created_after: get("created_after"),
+            batch_id: get("batch_id"),
             limit: get("limit"),
             cursor: get("cursor"),
         }
@@ -237,6 +250,7 @@ mod tests {
                 ("status", ""),
                 ("q", " "),
                 ("created_after", ""),
+                ("batch_id", ""),
                 ("limit", ""),
                 ("cursor", ""),
             ]),
@@ -278,6 +292,7 @@ mod tests {
             ("status", "done"),
             ("q", &long),
             ("created_after", "2024-01-01T00:00:00"),
+            ("batch_id", "7"),
             ("limit", "201"),
         ]);
         let Err(ApiError::Validation(errors)) = check(&wrong) else {
@@ -288,6 +303,7 @@ mod tests {
             ("status", "unknown"),
             ("q", "too_long"),
             ("created_after", "invalid"),
+            ("batch_id", "invalid"),
             ("limit", "out_of_range"),
         ];
         assert_eq!(named, expected);

@@ -103,17 +103,22 @@ pub(crate) async fn push(conn: &mut PgConnection, entries: &[Entry]) -> Result<(
     Ok(())
 }
 
-/// Removes the entry of a job that no longer waits, unless a worker already has it in hand.
+/// Removes the entries of jobs that no longer wait, unless a worker already has them in hand.
 pub(crate) async fn withdraw(
     conn: &mut PgConnection,
-    stage: Stage,
-    ticket: Uuid,
+    tickets: &[(Stage, Uuid)],
 ) -> Result<(), StoreError> {
+    if tickets.is_empty() {
+        return Ok(());
+    }
+    let queues: Vec<&str> = tickets.iter().map(|(stage, _)| stage.queue()).collect();
+    let keys: Vec<String> = tickets.iter().map(|(_, key)| key.to_string()).collect();
     sqlx::query!(
-        "delete from apalis.jobs
-         where job_type = $1 and idempotency_key = $2 and status = 'Pending'",
-        stage.queue(),
-        ticket.to_string(),
+        "delete from apalis.jobs a
+         using unnest($1::text[], $2::text[]) as t (queue, key)
+         where a.job_type = t.queue and a.idempotency_key = t.key and a.status = 'Pending'",
+        &queues as &[&str],
+        &keys,
     )
     .execute(conn)
     .await?;

@@ -257,10 +257,16 @@ impl Store {
         tx.commit().await?;
         failpoint!("after the commit");
         doubt.dispel();
-        for record in earlier.into_iter().chain(records) {
+        self.publish(earlier);
+        self.publish(records);
+        Ok(())
+    }
+
+    /// Tells the subscribers of this process, who have heard some of it perhaps.
+    pub(crate) fn publish(&self, records: Vec<EventRecord>) {
+        for record in records {
             self.inner.feed.publish(Arc::new(record));
         }
-        Ok(())
     }
 }
 

@@ -48,6 +48,7 @@ mod process;
 mod restart;
 mod retention;
 mod schedule;
+mod shortage;
 mod socket;
 mod socket_v1;
 mod stream;

@@ -12,6 +12,7 @@ mod extract;
 mod failure;
 mod housekeeping;
 mod maintenance;
+mod notifications;
 mod passages;
 mod persist;
 mod pulse;

@@ -3,21 +3,16 @@
 //! The batch is closed first, under the lock that adding takes, so that no job can slip in behind the ones that are found.
 //! Breaking off in the middle leaves a closed batch with some live jobs; cancelling again goes on.
 
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use uuid::Uuid;
 
 use crate::{
     error::StoreError,
-    ids::{BatchId, JobId, Owner},
-    jobs::CancelOutcome,
+    ids::{BatchId, Owner},
     store::Store,
 };
 
-/// Jobs that are looked for at once.
+/// Jobs that are cancelled at once.
 const PAGE: i64 = 500;
-
-/// Jobs that are cancelled at the same time: a third of the smallest useful pool.
-const AT_ONCE: usize = 4;
 
 impl Store {
     /// Closes the batch and cancels what has not ended. `None`: this owner has no such batch; else the number of jobs
@@ -32,19 +27,9 @@ impl Store {
             let Some(last) = jobs.last().copied() else {
                 return Ok(Some(ended));
             };
-            ended += self.cancel_all(owner, jobs).await?;
+            ended += self.cancel_jobs(owner, &jobs).await?;
             after = last;
         }
-    }
-
-    async fn cancel_all(&self, owner: Owner, jobs: Vec<Uuid>) -> Result<u64, StoreError> {
-        stream::iter(jobs)
-            .map(|job| self.cancel_job(owner, JobId(job)))
-            .buffer_unordered(AT_ONCE)
-            .try_fold(0, async |ended, outcome| {
-                Ok(ended + u64::from(matches!(outcome, CancelOutcome::Cancelled(_))))
-            })
-            .await
     }
 
     async fn close_batch(&self, owner: Owner, id: BatchId) -> Result<bool, StoreError> {

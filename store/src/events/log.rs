@@ -75,18 +75,12 @@ pub(crate) async fn record(
     jobs: &[JobId],
     event: &Event,
 ) -> Result<Vec<EventRecord>, StoreError> {
-    failpoint!("insert event");
+    failpoint!("insert event and notify");
     let rows = insert_first(conn, process, jobs, &body(event)?).await?;
-    failpoint!("notify");
-    wake::announce(
-        conn,
-        process,
-        rows.iter().map(|row| (JobId(row.job_id), row.seq)),
-    )
-    .await?;
     rows.into_iter().map(EventRecord::try_from).collect()
 }
 
+/// One statement, because every change of a job passes here: a notification of its own would be a round trip more.
 async fn insert_first(
     conn: &mut PgConnection,
     process: i64,
@@ -96,15 +90,30 @@ async fn insert_first(
     let jobs: Vec<Uuid> = jobs.iter().map(|job| job.0).collect();
     let rows = sqlx::query_as!(
         EventRow,
-        "insert into quire.job_events (job_id, seq, job_day, job_created_at, owner, run, origin, body)
-         select j.id, j.epoch::bigint << $4, j.job_day, j.created_at, j.owner, j.run, $2, $3
-         from quire.jobs j
-         where j.id = any ($1)
-         returning job_id, owner, seq, at, job_created_at, body",
+        "with written as (
+             insert into quire.job_events (job_id, seq, job_day, job_created_at, owner, run, origin, body)
+             select j.id, j.epoch::bigint << $4, j.job_day, j.created_at, j.owner, j.run, $2, $3
+             from quire.jobs j
+             where j.id = any ($1)
+             returning job_id, owner, seq, at, job_created_at, body
+         ), numbered as (
+             select job_id, seq, (row_number() over () - 1) / $5 as part
+             from written
+         ), told as materialized (
+             -- As `wake` writes and reads it.
+             select pg_notify($6, $2::bigint || ' ' || string_agg(job_id || ':' || seq, ' '))
+             from numbered
+             group by part
+         )
+         select w.job_id, w.owner, w.seq, w.at, w.job_created_at, w.body
+         from written w
+         cross join (select count(*) from told) t",
         &jobs,
         process,
         body,
         POSITION_BITS.cast_signed(),
+        wake::JOBS_IN_PAYLOAD,
+        wake::EVENT_CHANNEL,
     )
     .fetch_all(conn)
     .await?;

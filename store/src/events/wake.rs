@@ -16,6 +16,8 @@ pub(super) const EVENT_CHANNEL: &str = "quire_ev";
 pub(super) const CONTROL_CHANNEL: &str = "quire_ctl";
 /// Postgres refuses payloads of 8,000 bytes.
 const PAYLOAD_BYTES: usize = 7_500;
+/// Jobs that always fit into a payload: each takes a blank, 36 characters, a colon and at most 19 digits.
+pub(super) const JOBS_IN_PAYLOAD: i64 = 130;
 
 /// A notification, understood.
 #[derive(Clone, Debug, PartialEq, Eq)]

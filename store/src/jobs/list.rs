@@ -56,6 +56,7 @@ impl Store {
                and (cardinality($4::text[]) = 0 or j.state = any ($4))
                and ($5::text is null or f.name ilike $5 or j.prompt ilike $5)
                and ($6::timestamptz is null or j.created_at > $6)
+               and ($9::uuid is null or j.id in (select i.job_id from quire.batch_items i where i.batch_id = $9))
              order by j.created_at desc, j.id desc
              limit $7",
             owner.0,
@@ -66,6 +67,7 @@ impl Store {
             terms.created_after,
             limit,
             Uuid::max(),
+            terms.batch,
         )
         .fetch_all(&self.inner.pool)
         .await?;
@@ -83,6 +85,7 @@ impl Store {
                      and (cardinality($2::text[]) = 0 or j.state = any ($2))
                      and ($3::text is null or f.name ilike $3 or j.prompt ilike $3)
                      and ($4::timestamptz is null or j.created_at > $4)
+                     and ($6::uuid is null or j.id in (select i.job_id from quire.batch_items i where i.batch_id = $6))
                    limit $5
                ) as matching"#,
             owner.0,
@@ -90,6 +93,7 @@ impl Store {
             terms.pattern.as_deref(),
             terms.created_after,
             COUNTED,
+            terms.batch,
         )
         .fetch_one(&self.inner.pool)
         .await?;
@@ -102,6 +106,7 @@ struct Terms {
     states: Vec<String>,
     pattern: Option<String>,
     created_after: Option<DateTime<Utc>>,
+    batch: Option<Uuid>,
 }
 
 impl Terms {
@@ -114,6 +119,7 @@ impl Terms {
                 .collect(),
             pattern: filter.q.as_deref().filter(|q| !q.is_empty()).map(contains),
             created_after: filter.created_after,
+            batch: filter.batch.map(|batch| batch.0),
         }
     }
 }

@@ -5,7 +5,7 @@ use chrono::{DateTime, Utc};
 use super::cursor::JobCursor;
 use crate::{
     blob::StoredFile,
-    ids::Owner,
+    ids::{BatchId, Owner},
     job::{Job, JobState},
     password::Password,
 };
@@ -62,6 +62,8 @@ pub struct JobFilter {
     pub q: Option<String>,
     /// Created after this time.
     pub created_after: Option<DateTime<Utc>>,
+    /// Of this batch.
+    pub batch: Option<BatchId>,
 }
 
 /// One page of a list, newest first.

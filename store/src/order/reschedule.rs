@@ -32,7 +32,7 @@ impl Store {
         };
         let stage = moved.stage()?;
         if let Some(old) = moved.old_ticket.filter(|_| moved.ticket.is_none()) {
-            queue::withdraw(&mut tx, stage, old).await?;
+            queue::withdraw(&mut tx, &[(stage, old)]).await?;
         }
         if let (None, Some(ticket), Some(queued_at)) =
             (moved.old_ticket, moved.ticket, moved.queued_at)

@@ -366,7 +366,8 @@ pub fn program() -> PathBuf {
 }
 
 /// Copies the program and its parser, which is looked for beside it.
-fn copy_programs(program: &Path, data: &Path) -> PathBuf {
+/// Copies of the programs below `data`; the path of the first.
+pub fn copy_programs(program: &Path, data: &Path) -> PathBuf {
     let target = data.join("bin");
     fs::create_dir_all(&target).unwrap();
     for name in ["quire", "quire-parse"] {
@@ -386,7 +387,8 @@ fn send(signal: &str, pids: &[u32]) {
         .status();
 }
 
-fn children_of(parent: u32) -> Vec<u32> {
+/// The processes whose parent it is.
+pub fn children_of(parent: u32) -> Vec<u32> {
     let processes = fs::read_dir("/proc").unwrap().flatten();
     processes
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
