@@ -88,6 +88,7 @@ impl AppState {
         let origins = Arc::new(Origins::new(&config.cors_origins));
         let hosts = Arc::new(Hosts::new(&config.bind, &config.allowed_hosts));
         let (hold, shutdown) = (UploadHold::new(), CancellationToken::new());
+        let studio = Studio::new(config.require_sandbox);
         Self {
             config,
             queue: LiveQueue::new(store.clone(), shutdown.clone()),
@@ -97,7 +98,7 @@ impl AppState {
             workers: workers.map(Arc::new),
             models,
             intake: Arc::default(),
-            studio: Arc::default(),
+            studio: Arc::new(studio),
             hold,
             origins,
             hosts,

@@ -84,7 +84,7 @@ pub struct ExtractArgs {
 
 /// How a document is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum Format {
+pub(super) enum Format {
     /// Markdown
     Md,
     /// The document as JSON

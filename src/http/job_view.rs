@@ -35,7 +35,8 @@ pub struct JobView {
     /// Why the job failed; there only when it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
-    /// The same as a stable word, such as `password_needed`, `wrong_password`, `damaged`; there only when it failed.
+    /// The same as a stable word, such as `password_needed`, `wrong_password`, `damaged`; there only with `expand=error`, when it
+    /// failed.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "wrong_password")]
     pub error_code: Option<String>,
@@ -88,7 +89,7 @@ impl From<Job> for JobView {
                 job.error_message
                     .unwrap_or_else(|| "the job failed".to_owned())
             }),
-            error_code: job.error_code.filter(|_| failed),
+            error_code: None,
             position: None,
             timeline: None,
         }

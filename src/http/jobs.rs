@@ -12,7 +12,7 @@ use axum::{
 use bytes::Bytes;
 use chrono::SecondsFormat;
 use http::{HeaderMap, request::Parts};
-use quire_store::{CancelOutcome, Event, Job, JobId, Owner, RetryOutcome};
+use quire_store::{CancelOutcome, Event, Job, JobId, JobState, Owner, RetryOutcome};
 use serde::Deserialize;
 use utoipa::{IntoParams, ToSchema};
 
@@ -58,7 +58,7 @@ pub struct JobQuery {
     /// Seconds to wait for the job to end, at most 60.
     #[param(example = "30")]
     wait: Option<String>,
-    /// What to add, separated by commas: `position`, `timeline`. Other words are ignored.
+    /// What to add, separated by commas: `position`, `timeline`, `error` (its code). Other words are ignored.
     #[param(example = "position,timeline")]
     expand: Option<String>,
 }
@@ -167,11 +167,13 @@ fn wait_of(text: Option<&str>) -> Result<Duration, ApiError> {
 }
 
 async fn expanded(state: &AppState, job: Job, expand: &str) -> Result<JobView, ApiError> {
-    let (id, created) = (job.id, JobView::from(job));
-    let mut view = created;
+    let failed = matches!(job.state, JobState::Failed | JobState::Dead);
+    let error_code = job.error_code.clone().filter(|_| failed);
+    let (id, mut view) = (job.id, JobView::from(job));
     for word in expand.split(',').map(str::trim) {
         match word {
             "position" => view.position = Some(state.store.queue_position(id).await?),
+            "error" => view.error_code.clone_from(&error_code),
             "timeline" => view.timeline = Some(timeline(state, id).await?),
             _ => {}
         }

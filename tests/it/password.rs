@@ -15,7 +15,8 @@ fn locked(password: Option<&str>) -> Upload {
 
 /// Error code and text of a job that failed.
 async fn failure(app: &TestApp, id: &str) -> (String, String) {
-    let job = app.ended(id).await;
+    app.ended(id).await;
+    let job = app.json(&format!("/api/jobs/{id}?expand=error")).await["data"].clone();
     assert_eq!(job["status"], "failed", "{job}");
     let text = |key: &str| job[key].as_str().unwrap().to_owned();
     (text("error_code"), text("error"))
@@ -178,7 +179,9 @@ async fn files_of_a_batch_have_their_own_passwords() {
     let body: Value = serde_json::from_str(&reply).unwrap();
     let mut codes = Vec::new();
     for item in body["data"]["items"].as_array().unwrap() {
-        let job = app.ended(item["job_id"].as_str().unwrap()).await;
+        let id = item["job_id"].as_str().unwrap();
+        app.ended(id).await;
+        let job = app.json(&format!("/api/jobs/{id}?expand=error")).await["data"].clone();
         codes.push(job["error_code"].as_str().unwrap_or("completed").to_owned());
     }
     assert_eq!(codes, ["completed", "wrong_password", "completed"]);

@@ -52,17 +52,8 @@ pub struct Studio {
     /// Children at work. A slot is free again when its child is, whatever became of the request.
     slots: Arc<Semaphore>,
     kept: Mutex<Kept>,
-}
-
-impl Default for Studio {
-    fn default() -> Self {
-        Self {
-            pool: OnceCell::new(),
-            places: Arc::new(Semaphore::new(MOST)),
-            slots: Arc::new(Semaphore::new(SLOTS)),
-            kept: Mutex::new(Kept::new(KEPT_BYTES)),
-        }
-    }
+    /// Refuse to draw with a degraded sandbox.
+    require_sandbox: bool,
 }
 
 /// Stops the drawing when the request is dropped.
@@ -75,6 +66,17 @@ impl Drop for StopWhenDropped {
 }
 
 impl Studio {
+    /// An idle studio; its children are started by the first picture.
+    pub fn new(require_sandbox: bool) -> Self {
+        Self {
+            pool: OnceCell::new(),
+            places: Arc::new(Semaphore::new(MOST)),
+            slots: Arc::new(Semaphore::new(SLOTS)),
+            kept: Mutex::new(Kept::new(KEPT_BYTES)),
+            require_sandbox,
+        }
+    }
+
     /// The picture as a PNG file.
     pub async fn png(&self, files: &FileStore, wanted: Wanted) -> Result<Bytes, ApiError> {
         if let Some(png) = self.kept.lock().get(&wanted) {
@@ -92,7 +94,11 @@ impl Studio {
         if let Some(png) = self.kept.lock().get(&wanted) {
             return Ok(png);
         }
-        let pool = Arc::clone(self.pool.get_or_try_init(start).await?);
+        let pool = Arc::clone(
+            self.pool
+                .get_or_try_init(|| start(self.require_sandbox))
+                .await?,
+        );
         let png = draw(pool, file, wanted, slot).await?;
         self.kept.lock().put(wanted, png.clone());
         Ok(png)
@@ -121,9 +127,10 @@ async fn draw(
     png.map(Bytes::from).map_err(refusal)
 }
 
-async fn start() -> Result<Arc<ParserPool>, ApiError> {
-    let starting = tokio::task::spawn_blocking(|| {
+async fn start(require_sandbox: bool) -> Result<Arc<ParserPool>, ApiError> {
+    let starting = tokio::task::spawn_blocking(move || {
         let config = PoolConfig {
+            require_sandbox,
             wall: LONGEST,
             idle_progress: LONGEST,
             ..PoolConfig::with_program(find_program()?, SLOTS)
@@ -164,7 +171,7 @@ mod tests {
     #[tokio::test]
     async fn who_comes_when_too_many_wait_is_sent_away() {
         let dir = tempfile::tempdir().unwrap();
-        let (studio, files) = (Studio::default(), FileStore::open(dir.path()).unwrap());
+        let (studio, files) = (Studio::new(false), FileStore::open(dir.path()).unwrap());
         let wanted = Wanted {
             sha256: [0; 32],
             media: MediaType::Pdf,
