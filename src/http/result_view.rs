@@ -225,6 +225,7 @@ impl From<Page> for PageView {
             confidence,
             lines,
             empty_reason,
+            ..
         } = page;
         Self {
             number,

@@ -83,9 +83,8 @@ fn request(lease: &Lease, context: &Context) -> Result<ParseRequest, Failure> {
         ),
     })?;
     Ok(ParseRequest {
-        media,
-        password: None,
         ocr_languages: context.ocr_languages.clone(),
+        ..ParseRequest::new(media)
     })
 }
 

@@ -1,8 +1,8 @@
 //! The protocol between the pool and a child, over one socket pair.
 //!
 //! A message is JSON, sent as one or more frames: `u32` little endian, then that many bytes, at most [`MAX_FRAME`]. The top bit of
-//! the number says that the message goes on in the next frame. One message is followed by bytes that are not JSON:
-//! [`FromChild::PageImage`], by exactly `width * height` bytes of grey.
+//! the number says that the message goes on in the next frame. Two messages are followed by bytes that are not JSON:
+//! [`FromChild::PageImage`] and [`FromChild::PagePart`], by exactly `width * height` bytes of grey.
 //!
 //! The parent believes nothing in here: lengths are checked before memory is taken, values in `sandbox::assemble`.
 
@@ -13,9 +13,10 @@ use serde::{Deserialize, Serialize};
 use crate::document::{ImageInfo, Page, Table, Warning};
 use crate::request::ParseRequest;
 use crate::sandbox::SandboxStatus;
+use crate::structure::Structure;
 
 /// Raised when a parent and a child of different builds would misunderstand each other.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// Most bytes of one frame, so that a reader never takes much memory on a length alone.
 pub const MAX_FRAME: usize = 1024 * 1024;
@@ -51,12 +52,16 @@ pub enum FromChild {
     Page(Page),
     /// A page to recognise; its pixels follow.
     PageImage(PageImageHead),
+    /// A part of the last page to recognise, and its place on it: x0, y0, x1, y1; its pixels follow.
+    PagePart(PageImageHead, [f32; 4]),
     /// The table.
     Table(Box<Table>),
     /// The image's properties.
     Image(ImageInfo),
     /// One fact that the file states about itself.
     Metadata(String, String),
+    /// An entry of the outline, a link or a field.
+    Structure(Structure),
     /// Something that could not be read.
     Warning(Warning),
     /// How far the job is.

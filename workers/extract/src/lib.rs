@@ -16,13 +16,16 @@ pub mod limits;
 pub mod media;
 pub mod ocr;
 pub mod request;
+mod roles;
 pub mod sandbox;
+pub mod structure;
 
 pub use document::{
-    Column, ColumnKind, Document, EXTRACTOR_VERSION, EmptyReason, ImageInfo, Line, Page, Row,
-    Table, TextEngine, Warning,
+    Column, ColumnKind, Document, EXTRACTOR_VERSION, EmptyReason, ImageInfo, Line, LineRole, Page,
+    Row, Table, TextEngine, Warning,
 };
 pub use error::ParseError;
 pub use media::{MediaType, SNIFF_BYTES, sniff};
 pub use request::{CancelFlag, ParseProgress, ParseRequest};
 pub use sandbox::{ParserPool, PoolConfig, SandboxStatus, find_program};
+pub use structure::{CellSpan, FieldKind, FormField, Link, OutlineItem, PageTable, WordBox};

@@ -6,6 +6,7 @@
 //! a new one is added. It is no part of the product.
 
 mod layout;
+mod order_form;
 mod pdf_writer;
 mod raster;
 mod texts;
@@ -46,6 +47,7 @@ fn main() -> io::Result<()> {
         three_pages(),
         two_columns(),
         rotated_page(),
+        order_form::order_form(),
         scanned_notice(),
         gauges(),
         notice(),

@@ -64,9 +64,6 @@ impl<'o> Flow<'o> {
         let text = std::mem::take(&mut self.text);
         let is_empty = text.is_empty();
         self.out.page(Page {
-            number: self.number,
-            width: 0.0,
-            height: 0.0,
             text,
             engine: if is_empty {
                 TextEngine::None
@@ -74,9 +71,8 @@ impl<'o> Flow<'o> {
                 TextEngine::Text
             },
             score: if is_empty { 0.0 } else { 1.0 },
-            confidence: None,
-            lines: Vec::new(),
             empty_reason: is_empty.then_some(EmptyReason::Blank),
+            ..Page::empty(self.number, (0.0, 0.0))
         })?;
         self.out.progress(self.number, None)?;
         self.number += 1;
