@@ -68,6 +68,9 @@ pub struct ExtractArgs {
     /// Tesseract's names of the languages in scans, most likely first [default: those of the settings]
     #[arg(long, value_delimiter = ',', value_name = "LANG,..")]
     languages: Vec<String>,
+    /// Tell the place of every word, for --format json
+    #[arg(long)]
+    word_boxes: bool,
     /// Files read at a time [default: one for each core]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=MAX_JOBS as i64))]
     jobs: Option<u16>,
@@ -195,7 +198,8 @@ fn extract(
     };
     let many = Many::new(&pool, threads)
         .password(password)
-        .ocr_languages(languages);
+        .ocr_languages(languages)
+        .word_boxes(args.word_boxes);
     let screen = Screen::new(args.files.len());
     let mut tally = Tally::default();
     many.read(&args.files, cancel, &mut |index, update| {

@@ -88,9 +88,9 @@ fn request(
         ),
     })?;
     Ok(ParseRequest {
-        media,
         password: password.map(|password| password.expose().to_owned()),
         ocr_languages: context.ocr_languages.clone(),
+        ..ParseRequest::new(media)
     })
 }
 

@@ -151,15 +151,10 @@ fn allocate_without_end(out: &mut dyn Output) -> Result<(), ParseError> {
 
 fn page(number: u32, text: &str) -> Page {
     Page {
-        number,
-        width: 100.0,
-        height: 100.0,
         text: text.to_owned(),
         engine: TextEngine::Hayro,
         score: 1.0,
-        confidence: None,
-        lines: Vec::new(),
-        empty_reason: None,
+        ..Page::empty(number, (100.0, 100.0))
     }
 }
 

@@ -116,7 +116,7 @@ impl Meter {
         } else if c.is_whitespace() {
             self.word = 0;
         } else if c.is_alphanumeric() && !has_no_spaces(c) {
-            self.spent += usize::from(self.word % LETTERS == 0);
+            self.spent += usize::from(self.word.is_multiple_of(LETTERS));
             self.word += 1;
         } else {
             self.word = 0;

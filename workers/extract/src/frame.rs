@@ -1,8 +1,9 @@
 //! The protocol between the pool and a child, over one socket pair.
 //!
 //! A message is JSON, sent as one or more frames: `u32` little endian, then that many bytes, at most [`MAX_FRAME`]. The top bit of
-//! the number says that the message goes on in the next frame. Two messages are followed by bytes that are not JSON:
-//! [`FromChild::PageImage`], by exactly `width * height` bytes of grey, and [`FromChild::Picture`], by three times as many of colour.
+//! the number says that the message goes on in the next frame. Three messages are followed by bytes that are not JSON:
+//! [`FromChild::PageImage`] and [`FromChild::PagePart`], by exactly `width * height` bytes of grey, and [`FromChild::Picture`], by three
+//! times as many of colour.
 //!
 //! The parent believes nothing in here: lengths are checked before memory is taken, values in `sandbox::assemble`.
 
@@ -14,6 +15,7 @@ use crate::document::{ImageInfo, Page, Table, Warning};
 use crate::picture::PictureRequest;
 use crate::request::ParseRequest;
 use crate::sandbox::SandboxStatus;
+use crate::structure::Structure;
 
 /// Raised when a parent and a child of different builds would misunderstand each other.
 pub const PROTOCOL_VERSION: u32 = 2;
@@ -62,12 +64,16 @@ pub enum FromChild {
         /// Height in pixels.
         height: u32,
     },
+    /// A part of the last page to recognise, and its place on it: x0, y0, x1, y1; its pixels follow.
+    PagePart(PageImageHead, [f32; 4]),
     /// The table.
     Table(Box<Table>),
     /// The image's properties.
     Image(ImageInfo),
     /// One fact that the file states about itself.
     Metadata(String, String),
+    /// An entry of the outline, a link or a field.
+    Structure(Structure),
     /// Something that could not be read.
     Warning(Warning),
     /// How far the job is.

@@ -23,12 +23,14 @@ pub mod media;
 pub mod ocr;
 pub mod picture;
 pub mod request;
+mod roles;
 pub mod sandbox;
+pub mod structure;
 
 pub use chunks::{Budget, Chunk, ChunkOptions, chunks};
 pub use document::{
-    Column, ColumnKind, Document, EXTRACTOR_VERSION, EmptyReason, ImageInfo, Line, Page, Row,
-    Sheet, Table, TextEngine, Warning,
+    Column, ColumnKind, Document, EXTRACTOR_VERSION, EmptyReason, ImageInfo, Line, LineRole, Page,
+    Row, Sheet, Table, TextEngine, Warning,
 };
 pub use error::ParseError;
 pub use many::{Many, Update};
@@ -36,3 +38,4 @@ pub use media::{MediaType, SNIFF_BYTES, sniff};
 pub use picture::{PICTURE_WIDTHS, Picture, PictureRequest};
 pub use request::{CancelFlag, ParseProgress, ParseRequest};
 pub use sandbox::{ParserPool, PoolConfig, SandboxStatus, find_program};
+pub use structure::{CellSpan, FieldKind, FormField, Link, OutlineItem, PageTable, WordBox};

@@ -39,6 +39,10 @@ const AHEAD: usize = 4;
 
 /// What happens to a file.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "each is made once and handed on at once"
+)]
 pub enum Update {
     /// It is being read.
     Progress(ParseProgress),
@@ -53,6 +57,7 @@ pub struct Many<'a> {
     threads: usize,
     password: Option<String>,
     ocr_languages: Option<Vec<String>>,
+    word_boxes: bool,
 }
 
 impl<'a> Many<'a> {
@@ -63,6 +68,7 @@ impl<'a> Many<'a> {
             threads: at_once.max(1),
             password: None,
             ocr_languages: None,
+            word_boxes: false,
         }
     }
 
@@ -77,6 +83,13 @@ impl<'a> Many<'a> {
     #[must_use]
     pub fn ocr_languages(mut self, languages: Vec<String>) -> Self {
         self.ocr_languages = Some(languages);
+        self
+    }
+
+    /// Whether pages tell the places of their words.
+    #[must_use]
+    pub fn word_boxes(mut self, wanted: bool) -> Self {
+        self.word_boxes = wanted;
         self
     }
 
@@ -107,6 +120,7 @@ impl<'a> Many<'a> {
             .ok_or_else(|| ParseError::NotSupported("this type of file".to_owned()))?;
         let mut request = ParseRequest::new(media);
         request.password.clone_from(&self.password);
+        request.word_boxes = self.word_boxes;
         if let Some(languages) = &self.ocr_languages {
             request.ocr_languages.clone_from(languages);
         }

@@ -4,13 +4,16 @@
 //! link, an image or HTML; what a line begins with is left where it is a list. Pages are parted by comments, which no renderer shows.
 
 mod escape;
+mod page;
+mod parts;
 mod table;
 
 use std::fmt::Write;
 
 use crate::document::{Document, EmptyReason, ImageInfo, Page, Warning};
 
-use escape::{escaped, paragraph_line};
+use escape::escaped;
+use parts::{fields, links, outline};
 use table::{kept_rows, plain_rows};
 
 /// Raised when the same document would be written otherwise.
@@ -27,6 +30,7 @@ pub fn document(document: &Document) -> String {
         // Writing to a string cannot fail.
         let _ = writeln!(out, "<!-- {}: {} -->", comment(key), comment(value));
     }
+    block(&mut out, &outline(&document.outline));
     if let Some(image) = &document.image {
         block(&mut out, &picture(image));
     }
@@ -35,8 +39,10 @@ pub fn document(document: &Document) -> String {
     }
     for page in &document.pages {
         block(&mut out, &format!("<!-- page {} -->", page.number));
-        block(&mut out, &body(page));
+        block(&mut out, &content(page));
     }
+    block(&mut out, &links(&document.links));
+    block(&mut out, &fields(&document.fields));
     warnings(&mut out, &document.warnings);
     out
 }
@@ -97,26 +103,12 @@ fn picture(image: &ImageInfo) -> String {
     )
 }
 
-fn body(page: &Page) -> String {
-    if page.text.trim().is_empty() {
-        let why = page.empty_reason.map_or("no text", in_words);
-        return format!("*{why}*");
+fn content(page: &Page) -> String {
+    if !page.text.trim().is_empty() || !page.tables.is_empty() {
+        return page::body(page);
     }
-    let mut out = String::with_capacity(page.text.len() + page.text.len() / 16);
-    let mut blank = true;
-    for line in page.text.lines() {
-        if line.trim().is_empty() {
-            if !blank {
-                out.push('\n');
-            }
-            blank = true;
-            continue;
-        }
-        blank = false;
-        paragraph_line(&mut out, line);
-        out.push('\n');
-    }
-    out
+    let why = page.empty_reason.map_or("no text", in_words);
+    format!("*{why}*")
 }
 
 fn in_words(reason: EmptyReason) -> &'static str {
@@ -153,20 +145,12 @@ fn warnings(out: &mut String, warnings: &[Warning]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::TextEngine;
     use crate::media::MediaType;
 
-    pub(super) fn page(number: u32, text: &str) -> Page {
+    fn page(number: u32, text: &str) -> Page {
         Page {
-            number,
-            width: 595.0,
-            height: 842.0,
             text: text.to_owned(),
-            engine: TextEngine::Hayro,
-            score: 1.0,
-            confidence: None,
-            lines: vec![],
-            empty_reason: None,
+            ..Page::empty(number, (595.0, 842.0))
         }
     }
 

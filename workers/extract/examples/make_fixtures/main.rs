@@ -8,6 +8,7 @@
 
 mod layout;
 mod office;
+mod order_form;
 mod package;
 mod pdf_writer;
 mod plain;
@@ -53,6 +54,7 @@ fn main() -> io::Result<()> {
         three_pages(),
         two_columns(),
         rotated_page(),
+        order_form::order_form(),
         scanned_notice(),
         gauges(),
         notice(),

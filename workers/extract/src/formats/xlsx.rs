@@ -7,7 +7,7 @@ use std::fmt::Write;
 use calamine::{Data, Range, Reader, Xlsx as Workbook, XlsxError};
 
 use super::csv;
-use super::flow::Flow;
+use super::flow::{CELL, Flow};
 use crate::document::{Sheet, Table, Warning};
 use crate::error::ParseError;
 use crate::formats::{Format, Input, Output};
@@ -16,6 +16,9 @@ use crate::request::ParseRequest;
 
 /// Largest workbook; its XML is some ten times as large.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Rows of a sheet that make one table on a page.
+const ROWS_TOGETHER: usize = 500;
 
 /// Reads XLSX.
 #[derive(Debug)]
@@ -69,15 +72,31 @@ impl Format for Xlsx {
         ));
         let mut flow = Flow::new(out);
         for (name, range) in sheets {
-            flow.paragraph(&name)?;
-            for row in range.rows() {
-                let cells: Vec<String> = row.iter().map(shown).filter(|c| !c.is_empty()).collect();
-                flow.paragraph(&cells.join(" | "))?;
+            flow.heading(1, &name)?;
+            for rows in range.rows().collect::<Vec<_>>().chunks(ROWS_TOGETHER) {
+                flow.block(&to_block(rows))?;
             }
             flow.end_page()?;
         }
         Ok(())
     }
+}
+
+/// Rows as a block of a flow. A sheet that is but one column is text.
+fn to_block(rows: &[&[Data]]) -> String {
+    let mut block = String::new();
+    for row in rows {
+        for (index, cell) in row.iter().enumerate() {
+            if index > 0 {
+                block.push(CELL);
+            }
+            let words = shown(cell);
+            let words: Vec<&str> = words.split_whitespace().collect();
+            block.push_str(&words.join(" "));
+        }
+        block.push('\n');
+    }
+    block
 }
 
 /// Where the data of `table` stands in its sheet, below a preamble and the names. None where rows were left out between: the only ones

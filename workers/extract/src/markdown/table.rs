@@ -30,6 +30,23 @@ pub(super) fn kept_rows(table: &Table) -> String {
     out
 }
 
+/// Rows of cells, the first as the head; all are made as long as the longest.
+pub(super) fn rows_of_cells(rows: &[Vec<String>]) -> String {
+    let width = rows.iter().map(Vec::len).max().unwrap_or(0);
+    let mut out = String::new();
+    if width == 0 {
+        return out;
+    }
+    for (index, cells) in rows.iter().enumerate() {
+        row(&mut out, cells, width);
+        if index == 0 {
+            out.push_str(&"|---".repeat(width));
+            out.push_str("|\n");
+        }
+    }
+    out
+}
+
 /// The same as text with tabs between the cells.
 pub(super) fn plain_rows(out: &mut String, table: &Table) {
     let names: Vec<&str> = table.columns.iter().map(|c| c.name.as_str()).collect();

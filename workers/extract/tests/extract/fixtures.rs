@@ -79,3 +79,21 @@ fn the_same_bytes_give_the_same_output() {
         assert_eq!(markdown::document(&one), markdown::document(&two));
     }
 }
+
+#[test]
+fn headings_tables_contents_links_and_forms_of_a_pdf_are_written() {
+    let document = read(&pool(), &fixture("pdf/order-form")).unwrap();
+    let text = markdown::document(&document);
+    for part in [
+        "<!-- contents -->\n\n- Order of materials (page 1)\n",
+        "<!-- header: Alder Works -->\n",
+        "# Order of materials\n",
+        "| Item | Pieces | Price |\n",
+        "| Copper nails | 600 | 48.00 |\n",
+        "<!-- footer: Page 2 of 2 -->\n",
+        "<!-- link on page 1: https://example.org/prices -->\n",
+        "- customer: Ines Brandt\n",
+    ] {
+        assert!(text.contains(part), "{part:?} is not in {text}");
+    }
+}
