@@ -27,14 +27,16 @@ use crate::{
     error::ApiError,
     http::{
         admin::{self, live::LiveQueue},
-        away, batches, delete, docs, edge,
+        away, batches, delete, docs, document, edge,
         head::{self, Hosts},
         health,
         intake::{Announced, Intake},
         job_list, jobs,
         metrics::{self, stored::QueueNumbers},
         origins::{self, Origins},
-        page, position, prioritize, reschedule, result, socket,
+        page,
+        pages::{self, studio::Studio},
+        position, prioritize, reschedule, result, socket,
         socket::hold::UploadHold,
         stream, upload,
     },
@@ -60,6 +62,8 @@ pub struct AppState {
     pub queue: LiveQueue,
     /// The numbers of the queue, for `/metrics`.
     pub queue_numbers: Arc<QueueNumbers>,
+    /// Draws pages.
+    pub studio: Arc<Studio>,
     /// Jobs whose upload reply is not read yet.
     pub hold: UploadHold,
     /// Web pages that may call the server.
@@ -84,6 +88,7 @@ impl AppState {
         let origins = Arc::new(Origins::new(&config.cors_origins));
         let hosts = Arc::new(Hosts::new(&config.bind, &config.allowed_hosts));
         let (hold, shutdown) = (UploadHold::new(), CancellationToken::new());
+        let studio = Studio::new(config.require_sandbox);
         Self {
             config,
             queue: LiveQueue::new(store.clone(), shutdown.clone()),
@@ -93,6 +98,7 @@ impl AppState {
             workers: workers.map(Arc::new),
             models,
             intake: Arc::default(),
+            studio: Arc::new(studio),
             hold,
             origins,
             hosts,
@@ -170,6 +176,9 @@ fn api(limits: BodyLimits) -> OpenApiRouter<AppState> {
         .routes(routes!(reschedule::reschedule))
         .routes(routes!(position::position))
         .routes(routes!(result::show))
+        .routes(routes!(document::show))
+        .routes(routes!(pages::page))
+        .routes(routes!(pages::thumbnail))
         .routes(routes!(stream::events))
         .routes(routes!(socket::open))
         .routes(routes!(socket::open_session))
@@ -183,7 +192,7 @@ fn api(limits: BodyLimits) -> OpenApiRouter<AppState> {
 }
 
 /// The files of the pages at `/` and `/admin`.
-fn pages() -> Router<AppState> {
+fn site() -> Router<AppState> {
     Router::new()
         .route("/", get(page::index))
         .route("/assets/app.js", get(page::script))
@@ -198,7 +207,7 @@ fn pages() -> Router<AppState> {
 pub fn router(state: AppState) -> Router {
     metrics::install();
     let (api, document) = api(BodyLimits::of(&state.config)).split_for_parts();
-    let routes = api.merge(pages()).merge(docs::routes(document));
+    let routes = api.merge(site()).merge(docs::routes(document));
     let reachable = state.store.reachable();
     let routes = routes.layer(from_fn_with_state(reachable, away::give_up));
     edged(routes, &state.origins, &state.hosts).with_state(state)

@@ -67,6 +67,9 @@ pub enum ApiError {
     /// 409 `invalid_state`: the batch was cancelled.
     #[error("the batch was cancelled and takes no more files")]
     BatchCancelled,
+    /// 409 `password_needed`: the file is encrypted, and the password of the job is not kept.
+    #[error("the file is encrypted; its pages are not shown as pictures")]
+    PasswordNeeded,
     /// 413 `too_large`: a request with many files.
     #[error(
         "the request is larger than the limit of {limit} bytes; add files with several requests"
@@ -84,6 +87,9 @@ pub enum ApiError {
     /// 415 `unsupported_type`: the text says which kind was expected.
     #[error("{0}")]
     UnsupportedType(&'static str),
+    /// 415 `no_picture`: files of this type have no pages that could be drawn.
+    #[error("a file of type {0} has no pages that can be shown as pictures")]
+    NoPicture(&'static str),
     /// 422 `validation_failed`: every field that was refused.
     #[error("{}", sentence(.0))]
     Validation(Vec<FieldError>),
@@ -93,6 +99,9 @@ pub enum ApiError {
     /// 424 `job_failed`: there will be no result; the text is the job's own error.
     #[error("{0}")]
     JobFailed(String),
+    /// 424 `page_failed`: the page cannot be drawn; the text says why.
+    #[error("the page cannot be drawn: {0}")]
+    PageFailed(String),
     /// 503 `overloaded`: the database is away or busy, or the server is shutting down.
     #[error("the server cannot take this request now")]
     Overloaded(#[source] Option<Cause>),
@@ -275,13 +284,16 @@ impl ApiError {
                 (StatusCode::CONFLICT, "invalid_state")
             }
             Self::NotFinished(_) => (StatusCode::CONFLICT, "not_finished"),
+            Self::PasswordNeeded => (StatusCode::CONFLICT, "password_needed"),
             Self::TooLarge { .. } | Self::BatchTooLarge { .. } => {
                 (StatusCode::PAYLOAD_TOO_LARGE, "too_large")
             }
             Self::UnsupportedType(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_type"),
+            Self::NoPicture(_) => (StatusCode::UNSUPPORTED_MEDIA_TYPE, "no_picture"),
             Self::Validation(_) => (StatusCode::UNPROCESSABLE_ENTITY, "validation_failed"),
             Self::BadCursor => (StatusCode::UNPROCESSABLE_ENTITY, "bad_cursor"),
             Self::JobFailed(_) => (StatusCode::FAILED_DEPENDENCY, "job_failed"),
+            Self::PageFailed(_) => (StatusCode::FAILED_DEPENDENCY, "page_failed"),
             Self::Overloaded(_) | Self::QueueFull { .. } => {
                 (StatusCode::SERVICE_UNAVAILABLE, "overloaded")
             }

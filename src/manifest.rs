@@ -1,17 +1,18 @@
 //! A manifest: a list of files with what is asked about each, as CSV or as JSON lines.
 //!
 //! The `manifest` part of a batch and the input of `quire ingest`. Columns or keys: `file`, and if wanted `prompt`,
-//! `priority`, `scheduled_at`, `reference`, `key`, `index`; others are ignored. What is wrong is said with its line, and
+//! `priority`, `scheduled_at`, `reference`, `key`, `index`, `password`; others are ignored. What is wrong is said with its line, and
 //! one wrong line does not hide the next.
 
 mod separated;
 
 use chrono::{DateTime, Utc};
+use quire_store::Password;
 use serde_json::{Map, Value};
 
 use crate::{
     error::FieldError,
-    http::upload_values::{self as values, MAX_PROMPT, MAX_VALUE, Text},
+    http::upload_values::{self as values, MAX_PASSWORD, MAX_PROMPT, MAX_VALUE, Text},
 };
 
 /// Wrong lines that are named; who has more has one reason for them.
@@ -40,10 +41,12 @@ pub struct Entry {
     pub key: Option<String>,
     /// Place in the input; `None`: that in the list.
     pub index: Option<i64>,
+    /// Opens the file, if it is encrypted.
+    pub password: Option<Password>,
 }
 
 /// The columns, by position in a [`Line`].
-const COLUMNS: [&str; 7] = [
+const COLUMNS: [&str; 8] = [
     "file",
     "prompt",
     "priority",
@@ -51,6 +54,7 @@ const COLUMNS: [&str; 7] = [
     "reference",
     "key",
     "index",
+    "password",
 ];
 
 /// The values of one line as text, by column.
@@ -203,7 +207,16 @@ fn csv_line(columns: &[Option<usize>], fields: Vec<String>) -> Result<Line, Fiel
 }
 
 fn entry(line: Line) -> Result<Entry, FieldError> {
-    let [file, prompt, priority, scheduled_at, reference, key, index] = line;
+    let [
+        file,
+        prompt,
+        priority,
+        scheduled_at,
+        reference,
+        key,
+        index,
+        password,
+    ] = line;
     let file = values::line("file", limited(file, MAX_FILE))?
         .ok_or_else(|| FieldError::new("file", "required", "is required"))?;
     let prompt = match prompt.filter(|prompt| !prompt.trim().is_empty()) {
@@ -222,6 +235,7 @@ fn entry(line: Line) -> Result<Entry, FieldError> {
         reference: values::line("reference", limited(reference, MAX_REFERENCE))?,
         key: values::item_key(limited(key, MAX_VALUE))?,
         index: values::index("index", limited(index, MAX_VALUE))?,
+        password: values::password(limited(password, MAX_PASSWORD))?,
     })
 }
 
@@ -253,14 +267,15 @@ mod tests {
     #[test]
     fn both_forms_say_the_same() {
         let csv = one(
-            "Reference;FILE;prompt;priority;scheduled_at;key;colour;index\r\nr 1;d/a.pdf;\"What; then?\";-3;2030-01-01T00:00:00Z;k-1;green;7\r\n",
+            "Reference;FILE;prompt;priority;scheduled_at;key;colour;index;password\r\nr 1;d/a.pdf;\"What; then?\";-3;2030-01-01T00:00:00Z;k-1;green;7; p w\r\n",
         );
         let json = one(
-            r#"{"file":"d/a.pdf","prompt":"What; then?","priority":-3,"scheduled_at":"2030-01-01T00:00:00Z","reference":"r 1","key":"k-1","index":7,"colour":["green"]}"#,
+            r#"{"file":"d/a.pdf","prompt":"What; then?","priority":-3,"scheduled_at":"2030-01-01T00:00:00Z","reference":"r 1","key":"k-1","index":7,"password":" p w","colour":["green"]}"#,
         );
         assert_eq!(csv, json);
         assert_eq!(csv.file, "d/a.pdf");
         assert_eq!((csv.priority, csv.index), (Some(-3), Some(7)));
+        assert_eq!(csv.password.unwrap().expose(), " p w");
     }
 
     #[test]

@@ -420,7 +420,22 @@ fn every_route_of_the_contract_is_described_with_its_errors() {
         (
             "/api/jobs/{id}/retry",
             "post",
-            &["200", "404", "409", "503"],
+            &["200", "400", "404", "409", "422", "503"],
+        ),
+        (
+            "/api/jobs/{id}/document",
+            "get",
+            &["200", "304", "404", "409", "422", "424", "503"],
+        ),
+        (
+            "/api/jobs/{id}/pages/{page}",
+            "get",
+            &["200", "304", "404", "409", "415", "422", "424", "503"],
+        ),
+        (
+            "/api/jobs/{id}/thumbnail",
+            "get",
+            &["200", "304", "404", "409", "415", "422", "424", "503"],
         ),
         (
             "/api/jobs/{id}/result",

@@ -51,7 +51,7 @@ const EXAMPLES: &str = "Examples:
   quire ingest invoices/ \"What is the total?\" --dry-run
 
 A list is CSV with a header, or JSON lines: file (beside the list), and if wanted prompt, priority,
-scheduled_at, reference, key. A CSV file without a column \"file\" is a document like any other.
+scheduled_at, reference, key, password. A CSV file without a column \"file\" is a document like any other.
 
 Stopped, killed, server restarted: run the same command again. Files that the server has are not sent
 twice and not answered twice; new and changed files are added. To ask the same again, give another --name.

@@ -4,6 +4,7 @@ pub mod ask;
 pub mod client;
 mod config;
 mod doctor;
+mod extract;
 mod find;
 pub mod ingest;
 mod models;
@@ -42,6 +43,7 @@ const EXAMPLES: &str = "Examples:
   quire ask report.pdf \"When was it opened?\"  ask one question about one file
   quire ingest invoices/ \"What is the total?\" --out totals.jsonl
                                              ask about every file of a directory
+  quire extract report.pdf                   print what is in a file as Markdown, without a server
   quire models pull                          download the default model
   quire doctor                               tell what is in order and what is not
   quire config show                          show every setting and where it comes from
@@ -100,6 +102,8 @@ pub enum Command {
     Doctor(doctor::DoctorArgs),
     /// Ask about many files: a directory, a pattern or a list
     Ingest(ingest::IngestArgs),
+    /// Read files without a server: text, Markdown, JSON or pieces for retrieval
+    Extract(extract::ExtractArgs),
     /// Print the OpenAPI document of the HTTP API
     Openapi,
     /// Show settings
@@ -136,6 +140,9 @@ pub fn run(cli: Cli) -> ExitCode {
         }
         Command::Doctor(args) => {
             configured(&global, |config| until_done(doctor::run(args, config)))
+        }
+        Command::Extract(args) => {
+            configured(&global, |config| until_done(extract::run(args, config)))
         }
         Command::Openapi => openapi::run(),
         Command::Config(command) => config::run(command, &global),

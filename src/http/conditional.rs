@@ -9,12 +9,12 @@ use axum::{
 use bytes::Bytes;
 use http::{
     HeaderMap, HeaderValue, StatusCode,
-    header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH},
+    header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH},
 };
 use sha2::{Digest, Sha256};
 
 /// Bytes of the digest that go into a tag: 128 bits, so that no two views of a job ever share one.
-const TAG_BYTES: usize = 16;
+pub const TAG_BYTES: usize = 16;
 
 /// Kept by the client only, and asked about every time.
 const REVALIDATE: HeaderValue = HeaderValue::from_static("private, no-cache");
@@ -39,8 +39,20 @@ pub fn reply(request: &HeaderMap, content_type: &'static str, body: Bytes) -> Re
     response
 }
 
+/// The first type in `Accept` that `choose` knows, by its name in lower case.
+pub fn accepted<T>(request: &HeaderMap, choose: impl Fn(&str) -> Option<T>) -> Option<T> {
+    let values = request
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok());
+    values
+        .flat_map(|value| value.split(','))
+        .filter_map(|item| item.split(';').next())
+        .find_map(|name| choose(&name.trim().to_ascii_lowercase()))
+}
+
 /// `If-None-Match` names the tag; weak tags count, as RFC 9110 has it for this header.
-fn knows(request: &HeaderMap, tag: &str) -> bool {
+pub fn knows(request: &HeaderMap, tag: &str) -> bool {
     let values = request
         .get_all(IF_NONE_MATCH)
         .iter()

@@ -35,6 +35,11 @@ pub struct JobView {
     /// Why the job failed; there only when it did.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
+    /// The same as a stable word, such as `password_needed`, `wrong_password`, `damaged`; there only with `expand=error`, when it
+    /// failed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "wrong_password")]
+    pub error_code: Option<String>,
     /// Place in the queue, 1 is next; there only with `expand=position`, null when the job does not wait.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<i64>)]
@@ -84,6 +89,7 @@ impl From<Job> for JobView {
                 job.error_message
                     .unwrap_or_else(|| "the job failed".to_owned())
             }),
+            error_code: None,
             position: None,
             timeline: None,
         }

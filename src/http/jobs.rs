@@ -12,15 +12,16 @@ use axum::{
 use bytes::Bytes;
 use chrono::SecondsFormat;
 use http::{HeaderMap, request::Parts};
-use quire_store::{CancelOutcome, Event, Job, JobId, Owner, RetryOutcome};
+use quire_store::{CancelOutcome, Event, Job, JobId, JobState, Owner, RetryOutcome};
 use serde::Deserialize;
-use utoipa::IntoParams;
+use utoipa::{IntoParams, ToSchema};
 
 use super::{
     conditional,
     job_view::{JobReply, JobView, TimelineEntry, status_of},
+    json_body,
     query::Parameters,
-    wait,
+    upload_values, wait,
 };
 use crate::{
     app::AppState,
@@ -57,7 +58,7 @@ pub struct JobQuery {
     /// Seconds to wait for the job to end, at most 60.
     #[param(example = "30")]
     wait: Option<String>,
-    /// What to add, separated by commas: `position`, `timeline`. Other words are ignored.
+    /// What to add, separated by commas: `position`, `timeline`, `error` (its code). Other words are ignored.
     #[param(example = "position,timeline")]
     expand: Option<String>,
 }
@@ -111,19 +112,35 @@ pub async fn cancel(
     }
 }
 
-/// Queues a job again that failed or was cancelled.
+/// The body of a retry as documentation; it is read by `json_body`.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "describes the body in the OpenAPI document")]
+pub struct RetryRequest {
+    /// Opens an encrypted PDF: the password of the upload is forgotten when a job ends.
+    #[schema(format = Password)]
+    password: Option<String>,
+}
+
+/// Queues a job again that failed or was cancelled. The body may be empty.
 #[utoipa::path(post, path = "/api/jobs/{id}/retry", tag = "jobs",
-    params(("id" = String, Path)),
+    params(("id" = String, Path)), request_body = Option<RetryRequest>,
     responses(
-        (status = 200, body = JobReply), (status = 404, body = ErrorBody),
+        (status = 200, body = JobReply), (status = 400, body = ErrorBody), (status = 404, body = ErrorBody),
         (status = 409, body = ErrorBody, description = "`invalid_state`: the job has not ended, or ended well"),
-        (status = 503, body = ErrorBody),
+        (status = 422, body = ErrorBody), (status = 503, body = ErrorBody),
     ))]
 pub async fn retry(
     State(state): State<AppState>,
     JobPath(id): JobPath,
+    body: Bytes,
 ) -> Result<Json<JobReply>, ApiError> {
-    let retried = state.store.retry_job(Owner::LOCAL, id);
+    let fields = json_body::object(&body)?;
+    let password = json_body::optional(&fields, "password")
+        .and_then(upload_values::password)
+        .map_err(|error| ApiError::Validation(vec![error]))?;
+    let retried = state
+        .store
+        .retry_job_with(Owner::LOCAL, id, password.as_ref());
     match state.answered(retried).await? {
         RetryOutcome::Queued(job) => Ok(Json(JobReply::new(job))),
         RetryOutcome::NotFound => Err(ApiError::NotFound("job")),
@@ -150,11 +167,13 @@ fn wait_of(text: Option<&str>) -> Result<Duration, ApiError> {
 }
 
 async fn expanded(state: &AppState, job: Job, expand: &str) -> Result<JobView, ApiError> {
-    let (id, created) = (job.id, JobView::from(job));
-    let mut view = created;
+    let failed = matches!(job.state, JobState::Failed | JobState::Dead);
+    let error_code = job.error_code.clone().filter(|_| failed);
+    let (id, mut view) = (job.id, JobView::from(job));
     for word in expand.split(',').map(str::trim) {
         match word {
             "position" => view.position = Some(state.store.queue_position(id).await?),
+            "error" => view.error_code.clone_from(&error_code),
             "timeline" => view.timeline = Some(timeline(state, id).await?),
             _ => {}
         }

@@ -33,6 +33,18 @@ pub fn required(fields: &Map<String, Value>, name: &'static str) -> Result<Text,
     }
 }
 
+/// The same for a field that need not be there.
+pub fn optional(
+    fields: &Map<String, Value>,
+    name: &'static str,
+) -> Result<Option<Text>, FieldError> {
+    match fields.get(name) {
+        None | Some(Value::Null) => Ok(None),
+        Some(Value::String(text)) if text.is_empty() => Ok(None),
+        Some(_) => required(fields, name).map(Some),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,5 +67,10 @@ mod tests {
         for name in ["z", "e", "o", "absent"] {
             assert!(required(&fields, name).is_err(), "{name}");
         }
+        assert_eq!(optional(&fields, "t").unwrap(), Some(whole("x")));
+        for name in ["z", "e", "absent"] {
+            assert_eq!(optional(&fields, name).unwrap(), None, "{name}");
+        }
+        assert!(optional(&fields, "o").is_err());
     }
 }

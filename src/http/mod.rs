@@ -1,6 +1,6 @@
 //! Everything that speaks HTTP, one file for each resource and one for each concern of the edge.
 //!
-//! Resources: `admin`, `upload`, `batches`, `jobs`, `result`, `stream` and `socket` (live events), `health`, `metrics`, `docs`, `page`.
+//! Resources: `admin`, `upload`, `batches`, `jobs`, `result`, `document`, `pages` (as pictures), `stream` and `socket` (live events), `health`, `metrics`, `docs`, `page`.
 //! Concerns: `edge` (request id, log line, error bodies), `head` (host and end of a request), `origins` (which web pages may
 //! call), `linger`, `paced` and `stalled` (request bodies), `intake` (backpressure), `away` (no database), `conditional` (`ETag`), `wait` (long
 //! poll). Which path leads where is in `crate::app` and nowhere else.
@@ -11,6 +11,7 @@ pub mod batches;
 pub mod conditional;
 pub mod delete;
 pub mod docs;
+pub mod document;
 pub mod edge;
 pub mod head;
 pub mod health;
@@ -24,6 +25,7 @@ pub mod metrics;
 pub mod origins;
 pub mod paced;
 pub mod page;
+pub mod pages;
 pub mod position;
 pub mod prioritize;
 pub mod query;

@@ -6,7 +6,7 @@ use http::{
     HeaderMap, HeaderValue,
     header::{ACCEPT, VARY},
 };
-use quire_extract::EXTRACTOR_VERSION;
+use quire_extract::{ChunkOptions, Document, EXTRACTOR_VERSION};
 use quire_store::{Job, JobState, Owner};
 use serde::Deserialize;
 use serde_json::Value;
@@ -14,6 +14,7 @@ use utoipa::IntoParams;
 
 use super::{
     conditional,
+    document::{ChunkQuery, JSON_LINES, chunk_lines},
     job_view::status_of,
     jobs::JobPath,
     query::Parameters,
@@ -29,7 +30,7 @@ use crate::{
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ResultQuery {
-    /// `json`, `md` or `text`; without it the `Accept` header decides.
+    /// `json`, `md`, `text`, or `chunks`: the document in pieces for retrieval, as JSON lines; without it the `Accept` header decides.
     #[param(example = "md")]
     format: Option<String>,
 }
@@ -40,13 +41,15 @@ enum Format {
     Json,
     Markdown,
     Text,
+    /// The document in pieces, without the answer.
+    Chunks,
 }
 
 /// Gives the result of a completed job.
 #[utoipa::path(get, path = "/api/jobs/{id}/result", tag = "jobs",
-    params(("id" = String, Path), ResultQuery, ("If-None-Match" = Option<String>, Header)),
+    params(("id" = String, Path), ResultQuery, ChunkQuery, ("If-None-Match" = Option<String>, Header)),
     responses(
-        (status = 200, content((ResultReply = "application/json"), (String = "text/markdown"), (String = "text/plain"))),
+        (status = 200, content((ResultReply = "application/json"), (String = "text/markdown"), (String = "text/plain"), (String = "application/x-ndjson"))),
         (status = 304, description = "the client's copy is current"),
         (status = 404, body = ErrorBody),
         (status = 409, body = ErrorBody, description = "`not_finished`: ask again after `Retry-After`"),
@@ -58,9 +61,11 @@ pub async fn show(
     State(state): State<AppState>,
     JobPath(id): JobPath,
     Parameters(query): Parameters<ResultQuery>,
+    Parameters(cut): Parameters<ChunkQuery>,
     headers: HeaderMap,
 ) -> Result<Response, ApiError> {
     let format = Format::choose(query.format.as_deref(), &headers)?;
+    let options = cut.options()?;
     let job = state
         .store
         .job(Owner::LOCAL, id)
@@ -72,7 +77,7 @@ pub async fn show(
         .document_of(Owner::LOCAL, &job.sha256, EXTRACTOR_VERSION.cast_signed())
         .await?;
     // A document of a thousand pages takes many milliseconds to decode and encode.
-    let body = tokio::task::spawn_blocking(move || format.body(job, document))
+    let body = tokio::task::spawn_blocking(move || format.body(job, document, options))
         .await
         .map_err(ApiError::internal)??;
     let mut response = conditional::reply(&headers, format.content_type(), body);
@@ -104,27 +109,22 @@ impl Format {
             Some("json") => Ok(Self::Json),
             Some("md" | "markdown") => Ok(Self::Markdown),
             Some("text" | "txt") => Ok(Self::Text),
+            Some("chunks" | "jsonl") => Ok(Self::Chunks),
             Some(_) => Err(ApiError::field(
                 "format",
                 "unknown",
-                "is not one of json, md, text",
+                "is not one of json, md, text, chunks",
             )),
         }
     }
 
     /// The first type in `Accept` that is one of ours; JSON when there is none.
     fn accepted(headers: &HeaderMap) -> Self {
-        let values = headers
-            .get_all(ACCEPT)
-            .iter()
-            .filter_map(|value| value.to_str().ok());
-        let mut types = values
-            .flat_map(|value| value.split(','))
-            .filter_map(|item| item.split(';').next());
-        let known = types.find_map(|name| match name.trim().to_ascii_lowercase().as_str() {
+        let known = conditional::accepted(headers, |name| match name {
             "application/json" | "application/*" | "*/*" => Some(Self::Json),
             "text/markdown" => Some(Self::Markdown),
             "text/plain" | "text/*" => Some(Self::Text),
+            JSON_LINES => Some(Self::Chunks),
             _ => None,
         });
         known.unwrap_or(Self::Json)
@@ -135,33 +135,43 @@ impl Format {
             Self::Json => "application/json",
             Self::Markdown => "text/markdown; charset=utf-8",
             Self::Text => "text/plain; charset=utf-8",
+            Self::Chunks => JSON_LINES,
         }
     }
 
-    fn body(self, job: Job, document: Option<Value>) -> Result<Bytes, ApiError> {
+    fn body(
+        self,
+        job: Job,
+        document: Option<Value>,
+        options: ChunkOptions,
+    ) -> Result<Bytes, ApiError> {
         let answer = job
             .result
             .clone()
             .map(serde_json::from_value)
             .transpose()
             .map_err(ApiError::internal)?;
-        let document = document
+        let document: Option<Document> = document
             .map(serde_json::from_value)
             .transpose()
             .map_err(ApiError::internal)?;
-        let view = ResultView::new(job, answer, document);
+        let view = |document| ResultView::new(job, answer, document);
         Ok(match self {
             Self::Json => {
                 let reply = ResultReply {
                     success: true,
-                    data: view,
+                    data: view(document),
                 };
                 serde_json::to_vec(&reply)
                     .map_err(ApiError::internal)?
                     .into()
             }
-            Self::Markdown => result_text::markdown(&view).into(),
-            Self::Text => result_text::plain(&view).into(),
+            Self::Markdown => result_text::markdown(&view(document)).into(),
+            Self::Text => result_text::plain(&view(document)).into(),
+            Self::Chunks => {
+                let document = document.ok_or(ApiError::NotFound("document"))?;
+                chunk_lines(&document, options)?
+            }
         })
     }
 }

@@ -209,6 +209,8 @@ fn boxes(page: &Page, citation: &Citation) -> Vec<[f32; 4]> {
     page.lines
         .iter()
         .filter(|line| line.start < end && line.end > citation.start)
+        // Files that nobody has laid out have headings, and no places.
+        .filter(|_| page.width > 0.0)
         .map(|line| line.bbox)
         .collect()
 }
@@ -225,6 +227,7 @@ impl From<Page> for PageView {
             confidence,
             lines,
             empty_reason,
+            ..
         } = page;
         Self {
             number,

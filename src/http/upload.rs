@@ -59,6 +59,10 @@ pub struct UploadRequest {
     /// RFC 3339 time with offset before which the job does not start.
     #[schema(example = "2030-01-01T09:00:00Z")]
     scheduled_at: Option<String>,
+    /// Opens an encrypted PDF, as user or owner; at most 256 bytes. Kept until the file has been read, or the job has ended, and
+    /// shown to nobody.
+    #[schema(format = Password)]
+    password: Option<String>,
 }
 
 /// The reply to an upload. The order of the keys is part of the contract.
@@ -168,11 +172,13 @@ pub(super) fn new_upload(form: UploadForm, key: Option<String>) -> NewUpload {
         priority: form.priority,
         // A time that has passed means now.
         scheduled_at: form.scheduled_at.filter(|at| *at > clock::now()),
+        password: form.password,
         idempotency,
     }
 }
 
-/// Hash of everything the client asked for. The schedule counts as it was given, so that an upload repeated after its
+/// Hash of everything the client asked for, but of the password only whether there is one: the hash is kept for as long as the
+/// job, and passwords can be tried against it. The schedule counts as it was given, so that an upload repeated after its
 /// time has come is still the same upload.
 fn request_hash(form: &UploadForm) -> [u8; 32] {
     let scheduled_at = form
@@ -191,6 +197,9 @@ fn request_hash(form: &UploadForm) -> [u8; 32] {
         // The length keeps two neighbouring parts from being cut in another place.
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
+    }
+    if form.password.is_some() {
+        hash.update(b"password");
     }
     hash.finalize().into()
 }
@@ -263,7 +272,7 @@ impl HttpBody for Guarded {
 #[cfg(test)]
 mod tests {
     use quire_extract::MediaType;
-    use quire_store::{FileHold, StoredFile};
+    use quire_store::{FileHold, Password, StoredFile};
 
     use super::*;
 
@@ -279,6 +288,7 @@ mod tests {
             prompt: "why?".into(),
             priority: 1,
             scheduled_at: None,
+            password: None,
         }
     }
 
@@ -304,12 +314,13 @@ mod tests {
     fn everything_that_was_asked_for_is_in_the_hash() {
         let same = request_hash(&form());
         assert_eq!(request_hash(&form()), same);
-        let changes: [fn(&mut UploadForm); 6] = [
+        let changes: [fn(&mut UploadForm); 7] = [
             |form| form.file.sha256[0] = 8,
             |form| form.prompt.push('!'),
             |form| form.priority = 2,
             |form| form.scheduled_at = "2030-01-01T00:00:00Z".parse().ok(),
             |form| form.file_name = "b.csv".into(),
+            |form| form.password = Password::new("s3cret"),
             // The same letters cut elsewhere.
             |form| (form.prompt, form.priority) = ("why?1".into(), 0),
         ];
@@ -318,6 +329,15 @@ mod tests {
             change(&mut form);
             assert_ne!(request_hash(&form), same, "change {at}");
         }
+    }
+
+    #[test]
+    fn a_password_cannot_be_tried_against_the_hash() {
+        let with = |password| UploadForm {
+            password: Password::new(password),
+            ..form()
+        };
+        assert_eq!(request_hash(&with("one")), request_hash(&with("two")));
     }
 
     #[test]

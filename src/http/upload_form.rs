@@ -7,11 +7,11 @@
 use axum::extract::{Request, multipart::Field};
 use chrono::{DateTime, Utc};
 use quire_extract::MediaType;
-use quire_store::{FileStore, StoredFile};
+use quire_store::{FileStore, Password, StoredFile};
 
 use super::{
     upload_part::{self, Part, Reader, Received},
-    upload_values::{self as values, MAX_PROMPT, MAX_VALUE, Text},
+    upload_values::{self as values, MAX_PASSWORD, MAX_PROMPT, MAX_VALUE, Text},
 };
 use crate::error::{ApiError, FieldError};
 
@@ -30,6 +30,8 @@ pub struct UploadForm {
     pub priority: i32,
     /// The time before which the job must not start, as given.
     pub scheduled_at: Option<DateTime<Utc>>,
+    /// Opens the file, if it is encrypted.
+    pub password: Option<Password>,
 }
 
 /// Reads the form; [`Draft::finish`] makes an upload of it. `errors` are those found before, in the headers; they are reported
@@ -63,11 +65,17 @@ enum TextField {
     Prompt,
     Priority,
     ScheduledAt,
+    Password,
 }
 
 impl TextField {
     fn find(name: &str) -> Option<Self> {
-        let all = [Self::Prompt, Self::Priority, Self::ScheduledAt];
+        let all = [
+            Self::Prompt,
+            Self::Priority,
+            Self::ScheduledAt,
+            Self::Password,
+        ];
         all.into_iter()
             .find(|field| field.name_and_limit().0 == name)
     }
@@ -77,6 +85,7 @@ impl TextField {
             Self::Prompt => ("prompt", MAX_PROMPT),
             Self::Priority => ("priority", MAX_VALUE),
             Self::ScheduledAt => ("scheduled_at", MAX_VALUE),
+            Self::Password => ("password", MAX_PASSWORD),
         }
     }
 }
@@ -86,7 +95,7 @@ impl TextField {
 pub struct Draft {
     /// The first `file` part, unless it was empty.
     file: Option<Received>,
-    texts: [Option<Text>; 3],
+    texts: [Option<Text>; 4],
     errors: Vec<FieldError>,
 }
 
@@ -150,12 +159,16 @@ impl Draft {
         }
         let Self {
             file,
-            texts: [prompt, priority, scheduled_at],
+            texts: [prompt, priority, scheduled_at, password],
             mut errors,
         } = self;
         let prompt = noted(&mut errors, values::prompt(prompt));
         let priority = noted(&mut errors, values::priority(priority));
         let scheduled_at = noted(&mut errors, values::scheduled_at(scheduled_at));
+        let password = noted(&mut errors, values::password(password));
+        if !errors.is_empty() {
+            return Err(ApiError::Validation(errors));
+        }
         let (
             Some(Received {
                 writer,
@@ -165,8 +178,8 @@ impl Draft {
             Some(prompt),
             Some(priority),
             Some(scheduled_at),
-            true,
-        ) = (file, prompt, priority, scheduled_at, errors.is_empty())
+            Some(password),
+        ) = (file, prompt, priority, scheduled_at, password)
         else {
             return Err(ApiError::Validation(errors));
         };
@@ -178,6 +191,7 @@ impl Draft {
             prompt,
             priority,
             scheduled_at,
+            password,
         })
     }
 }

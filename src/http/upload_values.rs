@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use http::HeaderMap;
+use quire_store::Password;
 
 use super::origins::IDEMPOTENCY_KEY;
 use crate::error::FieldError;
@@ -11,6 +12,9 @@ pub const MAX_PROMPT: usize = 32 * 1024;
 
 /// Longest value of the other fields in bytes; a number or a time needs less.
 pub const MAX_VALUE: usize = 256;
+
+/// Longest password in bytes: no format takes more than 127 of them into account.
+pub const MAX_PASSWORD: usize = 256;
 
 /// Priorities that a client may give.
 const PRIORITIES: std::ops::RangeInclusive<i32> = -100..=100;
@@ -56,6 +60,19 @@ pub fn priority(text: Option<Text>) -> Result<i32, FieldError> {
         ));
     }
     Ok(priority)
+}
+
+/// The password of an encrypted file, character for character; none when it is not given or left empty, as forms send it.
+pub fn password(text: Option<Text>) -> Result<Option<Password>, FieldError> {
+    let text = decoded("password", text)?.unwrap_or_default();
+    if text.len() > MAX_PASSWORD {
+        return Err(FieldError::new(
+            "password",
+            "too_long",
+            format!("is longer than {MAX_PASSWORD} bytes"),
+        ));
+    }
+    Ok(Password::new(&text))
 }
 
 /// The time before which the job must not start, as given; it may have passed.
@@ -239,6 +256,20 @@ mod tests {
         for text in ["101", "-101", "2147483647"] {
             assert_eq!(code(priority(whole(text))), "out_of_range", "{text:?}");
         }
+    }
+
+    #[test]
+    fn a_password_is_kept_as_typed_and_never_named_in_an_error() {
+        let spaces = password(whole(" pass word ")).unwrap().unwrap();
+        assert_eq!(spaces.expose(), " pass word ");
+        assert_eq!(password(None).unwrap(), None);
+        assert_eq!(password(whole("")).unwrap(), None);
+        assert_eq!(
+            code(password(Some(Text::TooLong(MAX_PASSWORD)))),
+            "too_long"
+        );
+        let error = password(whole("se\0cret")).unwrap_err();
+        assert!(!format!("{error:?}").contains("cret"));
     }
 
     #[test]

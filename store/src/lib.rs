@@ -24,6 +24,7 @@ mod jobs;
 mod lease;
 mod migrate;
 mod order;
+mod password;
 mod queue;
 mod reach;
 mod retention;
@@ -33,6 +34,8 @@ mod store;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod text;
+#[cfg(feature = "testing")]
+mod traces;
 pub mod transition;
 mod workers;
 
@@ -53,11 +56,12 @@ pub use examine::{Examination, FileRows, HeldJob, free_bytes};
 pub use ids::{BatchId, FileId, JobId, Owner};
 pub use job::{Job, JobState, Stage, UnknownWord};
 pub use jobs::{
-    BadCursor, CancelOutcome, Created, Idempotency, JobCursor, JobFilter, JobPage, MAX_FAILURES,
-    MAX_SNOOZES, NewUpload, RetryOutcome,
+    BadCursor, CancelOutcome, Created, Extraction, Idempotency, JobCursor, JobFilter, JobPage,
+    MAX_FAILURES, MAX_SNOOZES, NewUpload, RetryOutcome,
 };
 pub use lease::Lease;
 pub use order::{Confidence, Estimate, MoveOutcome};
+pub use password::Password;
 pub use queue::{Call, QUEUE_ANSWER, QUEUE_EXTRACT, Ticket};
 pub use retention::{DeleteOutcome, Sweep, UNNAMED_KEPT};
 pub use store::{Store, StoreOptions};

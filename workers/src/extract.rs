@@ -3,7 +3,7 @@
 use std::{fs::File, sync::Arc};
 
 use quire_extract::{EXTRACTOR_VERSION, MediaType, ParseProgress, ParseRequest};
-use quire_store::{Lease, Stage};
+use quire_store::{Lease, Password, Stage};
 
 use crate::{context::Context, failure::Failure, persist::persist, running::Entered};
 
@@ -21,10 +21,11 @@ pub(crate) async fn run(
     let writer = context.store.writer(lease);
     writer.progress(EXTRACT_START, Stage::Extract, 0, None);
     let version = EXTRACTOR_VERSION.cast_signed();
-    if let Some(document) = context.store.document(&lease.job.sha256, version).await? {
+    let known = context.store.extraction(lease, version).await?;
+    if let Some(document) = known.document {
         return finish(lease, context, entered, &document).await;
     }
-    let request = request(lease, context)?;
+    let request = request(lease, context, known.password.as_ref())?;
     let file = open(lease, context, entered).await?;
     let (parser, cancel, pulse) = (
         Arc::clone(&context.parser),
@@ -74,7 +75,11 @@ async fn finish(
     Ok(())
 }
 
-fn request(lease: &Lease, context: &Context) -> Result<ParseRequest, Failure> {
+fn request(
+    lease: &Lease,
+    context: &Context,
+    password: Option<&Password>,
+) -> Result<ParseRequest, Failure> {
     let media = MediaType::from_name(&lease.job.media).ok_or_else(|| Failure::Fail {
         code: "unsupported_type",
         message: format!(
@@ -83,9 +88,9 @@ fn request(lease: &Lease, context: &Context) -> Result<ParseRequest, Failure> {
         ),
     })?;
     Ok(ParseRequest {
-        media,
-        password: None,
+        password: password.map(|password| password.expose().to_owned()),
         ocr_languages: context.ocr_languages.clone(),
+        ..ParseRequest::new(media)
     })
 }
 

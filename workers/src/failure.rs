@@ -11,6 +11,10 @@ const STORAGE_FULL: &str = "storage_full";
 /// Code of a failure inside quire itself.
 pub(crate) const INTERNAL: &str = "internal";
 
+/// Added to the error of a file that its password did not open: also for jobs that had the right one in an earlier run.
+const PASSWORD_AGAIN: &str =
+    "give it with the upload or with a retry, it is not kept once a job has ended";
+
 /// Pause before a job is tried again that lacked something of this machine: a parser process, room on the disk.
 const SNOOZE: Duration = Duration::from_secs(5);
 
@@ -74,6 +78,10 @@ impl From<ParseError> for Failure {
         }
         let (code, message) = (error.code(), error.to_string());
         match error {
+            ParseError::PasswordNeeded | ParseError::WrongPassword => Self::Fail {
+                code,
+                message: format!("{message}; {PASSWORD_AGAIN}"),
+            },
             ParseError::Unavailable(_) => Self::snooze(code, message),
             ParseError::Io(error) if is_full(error.kind()) => Self::snooze(STORAGE_FULL, message),
             error if error.is_retryable() => Self::Retry { code, message },
@@ -146,6 +154,16 @@ mod tests {
             Failure::from(ParseError::Unavailable("x".into())),
             Failure::Snooze { .. }
         ));
+        for (error, expected) in [
+            (ParseError::PasswordNeeded, "password_needed"),
+            (ParseError::WrongPassword, "wrong_password"),
+        ] {
+            let Failure::Fail { code, message } = Failure::from(error) else {
+                panic!("a password that does not open the file is not tried again");
+            };
+            assert_eq!(code, expected);
+            assert!(message.contains("retry"), "{message}");
+        }
         let full = std::io::Error::from(ErrorKind::StorageFull);
         assert!(matches!(
             Failure::from(ParseError::Io(full)),

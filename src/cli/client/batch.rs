@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 
 use bytes::{Bytes, BytesMut};
+use quire_store::Password;
 use reqwest::{
     Response,
     header::HeaderValue,
     multipart::{Form, Part},
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 use serde_json::value::RawValue;
 use uuid::Uuid;
 
@@ -58,6 +59,9 @@ pub struct Outgoing {
     pub priority: Option<i32>,
     /// Not before this time.
     pub scheduled_at: Option<String>,
+    /// Opens the file, if it is encrypted.
+    #[serde(serialize_with = "exposed", skip_serializing_if = "Option::is_none")]
+    pub password: Option<Password>,
     /// Our name for it.
     pub reference: String,
     /// Makes sending it again harmless.
@@ -67,6 +71,15 @@ pub struct Outgoing {
     /// Where it lies.
     #[serde(skip)]
     pub path: PathBuf,
+}
+
+/// The line goes to the server and nowhere else.
+#[expect(clippy::ref_option, reason = "serde passes a reference to the field")]
+fn exposed<S: Serializer>(password: &Option<Password>, serializer: S) -> Result<S::Ok, S::Error> {
+    password
+        .as_ref()
+        .map(Password::expose)
+        .serialize(serializer)
 }
 
 /// One item as the server shows it, in results and in replies.

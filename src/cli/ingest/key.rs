@@ -88,6 +88,7 @@ mod tests {
             prompt: prompt.into(),
             priority,
             scheduled_at: None,
+            password: None,
         };
         let batch = BatchKey::new("a");
         let same = batch.item("x", &asked("why?", 1), &[1; 32]);

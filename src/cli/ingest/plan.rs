@@ -6,6 +6,8 @@ use std::{
     sync::Arc,
 };
 
+use quire_store::Password;
+
 use super::{
     IngestArgs,
     sources::{self, Source},
@@ -67,6 +69,8 @@ pub(super) struct Asked {
     pub(super) priority: i32,
     /// As RFC 3339.
     pub(super) scheduled_at: Option<String>,
+    /// Opens the file, if it is encrypted.
+    pub(super) password: Option<Password>,
 }
 
 /// A file to be sent.
@@ -143,6 +147,7 @@ fn gather(inputs: &[String], prompt: Option<&str>, priority: i32) -> Result<Gath
             prompt: prompt.to_owned(),
             priority,
             scheduled_at: None,
+            password: None,
         })
     });
     for input in inputs {
@@ -203,6 +208,7 @@ fn planned(
         prompt: prompt.ok_or_else(|| PlanError::NoPrompt(entry.file.clone()))?,
         priority: entry.priority.unwrap_or(priority),
         scheduled_at: entry.scheduled_at.map(|at| at.to_rfc3339()),
+        password: entry.password,
     };
     Ok(Planned {
         path: beside.join(&entry.file),

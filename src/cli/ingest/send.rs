@@ -261,6 +261,7 @@ fn line(index: usize, file: &Planned, key: String) -> Outgoing {
         prompt: file.asked.prompt.clone(),
         priority: Some(file.asked.priority),
         scheduled_at: file.asked.scheduled_at.clone(),
+        password: file.asked.password.clone(),
         reference: file.reference.clone(),
         key,
         index,

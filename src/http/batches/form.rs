@@ -2,13 +2,14 @@
 
 use axum::extract::multipart::Field;
 use chrono::{DateTime, Utc};
+use quire_store::Password;
 use sha2::{Digest, Sha256};
 
 use crate::{
     error::{ApiError, FieldError},
     http::{
         upload_part::Reader,
-        upload_values::{self as values, MAX_PROMPT, MAX_VALUE, Text},
+        upload_values::{self as values, MAX_PASSWORD, MAX_PROMPT, MAX_VALUE, Text},
     },
     manifest::{self, Entry},
 };
@@ -25,6 +26,7 @@ pub(super) struct Defaults {
     pub(super) prompt: Option<String>,
     pub(super) priority: i32,
     pub(super) scheduled_at: Option<DateTime<Utc>>,
+    pub(super) password: Option<Password>,
 }
 
 /// The fields, checked.
@@ -35,19 +37,24 @@ pub(super) struct Fields {
     /// Index of the first file; `None`: behind what the batch holds.
     pub(super) first_index: Option<i64>,
     pub(super) manifest: Option<Vec<Entry>>,
-    /// Hash of all of them as they were sent.
+    /// Hash of all of them as they were sent, without passwords: it is kept for as long as the batch.
     pub(super) hash: [u8; 32],
 }
 
 /// The fields, by position in [`FieldsDraft::texts`].
-const NAMES: [(&str, usize); 6] = [
+const NAMES: [(&str, usize); 7] = [
     ("name", MAX_NAME),
     ("prompt", MAX_PROMPT),
     ("priority", MAX_VALUE),
     ("scheduled_at", MAX_VALUE),
     ("first_index", MAX_VALUE),
     ("manifest", MAX_MANIFEST),
+    ("password", MAX_PASSWORD),
 ];
+
+/// Positions of the fields that are treated apart.
+const MANIFEST: usize = 5;
+const PASSWORD: usize = 6;
 
 /// What has been read of the fields.
 #[derive(Default)]
@@ -89,22 +96,32 @@ impl FieldsDraft {
 
     /// Checks them, once all have been read. `must_ask`: a file follows, so something must be asked about it.
     pub(super) fn finish(self, most: usize, must_ask: bool) -> Result<Fields, ApiError> {
-        let hash = hash(&self.texts);
         let Self { texts, mut errors } = self;
-        let [name, prompt, priority, scheduled_at, first_index, manifest] = texts;
-        let asks = prompt.is_some() || manifest.is_some();
+        let listed = texts[MANIFEST].as_ref().map(|text| list(text, most));
+        let manifest = listed.transpose();
+        let hash = hash(&texts, manifest.as_ref().ok().and_then(Option::as_deref));
+        let [
+            name,
+            prompt,
+            priority,
+            scheduled_at,
+            first_index,
+            _,
+            password,
+        ] = texts;
+        let asks = prompt.is_some() || !matches!(manifest, Ok(None));
         if must_ask && !asks {
             let why = "is required before the first file, unless a manifest is given";
             errors.push(FieldError::new("prompt", "required", why));
         }
         let prompt = prompt.map(|text| values::prompt(Some(text))).transpose();
-        let manifest = manifest.map(|text| list(text, most)).transpose();
         let fields = Fields {
             name: or_note(&mut errors, values::line("name", name)),
             defaults: Defaults {
                 prompt: or_note(&mut errors, prompt),
                 priority: or_note(&mut errors, values::priority(priority)),
                 scheduled_at: or_note(&mut errors, values::scheduled_at(scheduled_at)),
+                password: or_note(&mut errors, values::password(password)),
             },
             first_index: or_note(&mut errors, values::index("first_index", first_index)),
             manifest: manifest.unwrap_or_else(|wrong| {
@@ -138,9 +155,9 @@ fn slot(field: &Field<'_>) -> Option<usize> {
     NAMES.iter().position(|(known, _)| *known == name)
 }
 
-fn list(text: Text, most: usize) -> Result<Vec<Entry>, Vec<FieldError>> {
+fn list(text: &Text, most: usize) -> Result<Vec<Entry>, Vec<FieldError>> {
     match text {
-        Text::Whole(bytes) => manifest::parse(&bytes, most),
+        Text::Whole(bytes) => manifest::parse(bytes, most),
         Text::TooLong(limit) => Err(vec![FieldError::new(
             "manifest",
             "too_long",
@@ -156,10 +173,16 @@ fn or_note<T: Default>(errors: &mut Vec<FieldError>, checked: Result<T, FieldErr
     })
 }
 
-fn hash(texts: &[Option<Text>]) -> [u8; 32] {
+/// Of the fields as they were sent. Of passwords only whether there are any: they could be tried against the hash.
+fn hash(texts: &[Option<Text>; NAMES.len()], entries: Option<&[Entry]>) -> [u8; 32] {
+    let secret = entries.filter(|list| list.iter().any(|entry| entry.password.is_some()));
+    let redacted = secret.map(|entries| format!("{entries:?}"));
     let mut hash = Sha256::new();
-    for text in texts {
+    for (slot, text) in texts[..PASSWORD].iter().enumerate() {
         let bytes: &[u8] = match text {
+            Some(Text::Whole(bytes)) if slot == MANIFEST => {
+                redacted.as_ref().map_or(bytes, String::as_bytes)
+            }
             Some(Text::Whole(bytes)) => bytes,
             // A field that is too long is refused anyway.
             Some(Text::TooLong(_)) | None => &[],
@@ -167,6 +190,9 @@ fn hash(texts: &[Option<Text>]) -> [u8; 32] {
         // The length keeps two neighbouring fields from being cut in another place.
         hash.update((bytes.len() as u64).to_be_bytes());
         hash.update(bytes);
+    }
+    if texts[PASSWORD].is_some() {
+        hash.update(b"password");
     }
     hash.finalize().into()
 }
@@ -236,8 +262,23 @@ mod tests {
             &[("name", "ab")][..],
             &[("name", "a"), ("prompt", "c")],
             &[("name", "a"), ("prompt", "b"), ("priority", "1")],
+            &[("name", "a"), ("prompt", "b"), ("password", "p")],
         ] {
             assert_ne!(hash_of(other), same, "{other:?}");
         }
+    }
+
+    #[test]
+    fn passwords_cannot_be_tried_against_the_hash() {
+        let hash_of = |given: &[(&str, &str)]| draft(given).finish(9, false).unwrap().hash;
+        assert_eq!(
+            hash_of(&[("password", "one")]),
+            hash_of(&[("password", "two")])
+        );
+        let list = |text| hash_of(&[("manifest", text)]);
+        let one = list("file,password\na,one");
+        assert_eq!(list("file,password\na,two"), one);
+        assert_ne!(list("file,password\nb,two"), one);
+        assert_ne!(list("file,password\na,"), one);
     }
 }

@@ -59,6 +59,7 @@ pub fn upload(number: usize) -> NewUpload {
         prompt: "How many rows?".to_owned(),
         priority: 0,
         scheduled_at: None,
+        password: None,
         idempotency: None,
     }
 }

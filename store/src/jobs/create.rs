@@ -85,6 +85,7 @@ struct Columns {
     prompts: Vec<String>,
     priorities: Vec<i32>,
     scheduled_at: Vec<Option<DateTime<Utc>>>,
+    passwords: Vec<Option<String>>,
     keys: Vec<Option<String>>,
     request_hashes: Vec<Option<Vec<u8>>>,
 }
@@ -113,6 +114,9 @@ impl Columns {
         self.prompts.push(clean(&new.prompt).into_owned());
         self.priorities.push(new.priority);
         self.scheduled_at.push(new.scheduled_at);
+        let password = new.password.as_ref();
+        self.passwords
+            .push(password.map(|password| password.expose().to_owned()));
         self.keys.push(idempotency.map(key_of));
         self.request_hashes
             .push(idempotency.map(|idempotency| idempotency.request_hash.to_vec()));
@@ -140,13 +144,14 @@ async fn insert(
         r#"with new as materialized (
                select n.*, coalesce(n.scheduled_at > now(), false) as waits
                from unnest($1::uuid[], $2::timestamptz[], $3::uuid[], $4::uuid[], $5::uuid[], $6::bytea[], $7::bigint[],
-                           $8::text[], $9::text[], $10::text[], $11::integer[], $12::timestamptz[], $13::text[], $14::bytea[])
+                           $8::text[], $9::text[], $10::text[], $11::integer[], $12::timestamptz[], $13::text[], $14::bytea[], $15::text[])
                     as n (id, created_at, file_id, ticket, owner, sha256, bytes, name, media, prompt, priority, scheduled_at,
-                          key, request_hash)
+                          key, request_hash, password)
            ), placed as (
                insert into quire.jobs (id, owner, file_id, prompt, priority, scheduled_at, created_at,
-                                       idempotency_key, request_hash, state, due_at, ticket, queued_at)
+                                       idempotency_key, request_hash, has_password, state, due_at, ticket, queued_at)
                select id, owner, file_id, prompt, priority, scheduled_at, created_at, key, request_hash,
+                      password is not null,
                       case when waits then 'scheduled' else 'queued' end,
                       case when waits then scheduled_at end,
                       case when not waits then ticket end,
@@ -161,6 +166,12 @@ async fn insert(
                select n.file_id, n.owner, n.sha256, n.bytes, n.name, n.media
                from new n
                join placed p on p.id = n.id
+           ), locked as (
+               insert into quire.passwords (job_id, password)
+               select n.id, n.password
+               from new n
+               join placed p on p.id = n.id
+               where n.password is not null
            )
            select id as "id!", extract(epoch from queued_at)::bigint as queued_at
            from placed"#,
@@ -178,6 +189,7 @@ async fn insert(
         &columns.scheduled_at as &[Option<DateTime<Utc>>],
         &columns.keys as &[Option<String>],
         &columns.request_hashes as &[Option<Vec<u8>>],
+        &columns.passwords as &[Option<String>],
     )
     .fetch_all(conn)
     .await?;

@@ -1,11 +1,51 @@
 //! What extraction found in a file, kept by content: the same bytes are not read twice, and result pages come from here.
+//!
+//! A document that was read with a password serves the jobs that opened it and nobody else: [`Store::extraction`] leaves it out,
+//! so that a job which does not know the password fails at the file itself.
 
 use serde_json::Value;
 use sqlx::PgConnection;
 
-use crate::{error::StoreError, ids::Owner, lease::Lease, store::Store, text::clean_json};
+use crate::{
+    error::StoreError, ids::Owner, lease::Lease, password::Password, store::Store, text::clean_json,
+};
+
+/// What an extraction begins with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Extraction {
+    /// The document, when these bytes were read before without a password.
+    pub document: Option<Value>,
+    /// Opens the file.
+    pub password: Option<Password>,
+}
 
 impl Store {
+    /// What the extraction of the lease's file begins with: what is known of its bytes, by this version of the extractor, and the
+    /// password that came with the job.
+    pub async fn extraction(&self, lease: &Lease, version: i32) -> Result<Extraction, StoreError> {
+        let found = sqlx::query!(
+            r#"select (select content
+                       from quire.documents
+                       where sha256 = $1 and version = $2 and not locked
+                       order by created_at
+                       limit 1) as document,
+                      (select p.password
+                       from quire.passwords p
+                       join quire.jobs j on j.id = p.job_id
+                       where j.id = $3 and j.attempt_id = $4) as password"#,
+            &lease.job.sha256[..],
+            version,
+            lease.job.id.0,
+            lease.attempt_id,
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(Extraction {
+            document: found.document,
+            password: found.password.as_deref().and_then(Password::new),
+        })
+    }
+
     /// The document of a file with these bytes, by this version of the extractor, whoever uploaded it first. For workers, who
     /// hold the bytes anyway; what is shown to a user comes from [`Store::document_of`].
     pub async fn document(
@@ -48,22 +88,25 @@ impl Store {
     }
 }
 
-/// Keeps the document of the lease's file.
+/// Keeps the document of the lease's file. `locked`: it was read by a job that gave a password.
 pub(super) async fn keep(
     conn: &mut PgConnection,
     lease: &Lease,
-    document: &Value,
-    version: i32,
+    (document, version): (&Value, i32),
+    locked: bool,
 ) -> Result<(), StoreError> {
     let document = clean_json(document);
     sqlx::query!(
-        "insert into quire.documents (owner, sha256, version, content)
-         values ($1, $2, $3, $4)
-         on conflict do nothing",
+        "insert into quire.documents as d (owner, sha256, version, content, locked)
+         values ($1, $2, $3, $4, $5)
+         -- Whoever read it without a password has shown that it needs none.
+         on conflict (sha256, version, owner) do update set locked = false
+         where d.locked and not excluded.locked",
         lease.job.owner.0,
         &lease.job.sha256[..],
         version,
         &*document,
+        locked,
     )
     .execute(conn)
     .await?;

@@ -31,7 +31,7 @@ impl Store {
             return Ok(Self::refused(lease));
         };
         failpoint!("store document");
-        documents::keep(&mut tx, lease, document, version).await?;
+        documents::keep(&mut tx, lease, (document, version), placed.locked).await?;
         let (job, priority) = (lease.job.id, lease.job.priority);
         let entry = Entry {
             job,
@@ -55,6 +55,8 @@ impl Store {
 struct Placed {
     queued_at: i64,
     progress: i16,
+    /// The job came with a password, which this forgets.
+    locked: bool,
 }
 
 /// The job keeps its place: what was uploaded first is answered first.
@@ -65,11 +67,18 @@ async fn queue_answer(
 ) -> Result<Option<Placed>, StoreError> {
     let placed = sqlx::query_as!(
         Placed,
-        r#"update quire.jobs
+        r#"with mine as (
+               select id, has_password
+               from quire.jobs
+               where id = $1 and attempt_id = $2 and state in ('running', 'streaming') and stage = 'extract'
+               for update
+           )
+           update quire.jobs j
            set state = 'queued', stage = 'answer', ticket = $3, attempt = 0, interrupted = false, extract_took = now() - claimed_at,
                ran = ran + (now() - claimed_at), attempt_id = null, worker = null, claimed_at = null, epoch = epoch + 1
-           where id = $1 and attempt_id = $2 and state in ('running', 'streaming') and stage = 'extract'
-           returning extract(epoch from queued_at)::bigint as "queued_at!", progress"#,
+           from mine m
+           where j.id = m.id
+           returning extract(epoch from j.queued_at)::bigint as "queued_at!", j.progress, m.has_password as locked"#,
         lease.job.id.0,
         lease.attempt_id,
         ticket,

@@ -24,6 +24,7 @@ mod types;
 mod waiting;
 
 pub use cursor::{BadCursor, JobCursor};
+pub use documents::Extraction;
 pub use fail::MAX_FAILURES;
 pub use snooze::MAX_SNOOZES;
 pub use types::{CancelOutcome, Created, Idempotency, JobFilter, JobPage, NewUpload, RetryOutcome};

@@ -9,6 +9,7 @@ use crate::{
     events::Event,
     ids::{JobId, Owner},
     job::Stage,
+    password::Password,
     queue::{self, Entry},
     store::Store,
 };
@@ -16,12 +17,25 @@ use crate::{
 impl Store {
     /// Queues a failed, dead or cancelled job again. It starts with extraction, which is quick where the document is kept.
     pub async fn retry_job(&self, owner: Owner, id: JobId) -> Result<RetryOutcome, StoreError> {
+        self.retry_job_with(owner, id, None).await
+    }
+
+    /// The same with the password of an encrypted file: the one of the upload is forgotten once a job has ended.
+    pub async fn retry_job_with(
+        &self,
+        owner: Owner,
+        id: JobId,
+        password: Option<&Password>,
+    ) -> Result<RetryOutcome, StoreError> {
         let ticket = queue::new_ticket();
         let mut tx = self.begin().await?;
         let Some(queued_at) = mark_queued(&mut tx, owner, id, ticket).await? else {
             let job = read::owned(&mut tx, owner, id).await?;
             return Ok(job.map_or(RetryOutcome::NotFound, RetryOutcome::InvalidState));
         };
+        if let Some(password) = password {
+            lock(&mut tx, id, password).await?;
+        }
         let job = read::touched(&mut tx, id).await?;
         let entry = Entry {
             job: id,
@@ -59,4 +73,22 @@ async fn mark_queued(
     .fetch_optional(conn)
     .await?;
     Ok(queued_at)
+}
+
+/// Keeps the password until the extraction has ended; the job's row is locked by the caller's update.
+async fn lock(conn: &mut PgConnection, id: JobId, password: &Password) -> Result<(), StoreError> {
+    sqlx::query!(
+        "with kept as (
+             insert into quire.passwords (job_id, password)
+             values ($1, $2)
+         )
+         update quire.jobs
+         set has_password = true
+         where id = $1",
+        id.0,
+        password.expose(),
+    )
+    .execute(conn)
+    .await?;
+    Ok(())
 }

@@ -7,6 +7,7 @@ use crate::{
     blob::StoredFile,
     ids::{BatchId, Owner},
     job::{Job, JobState},
+    password::Password,
 };
 
 /// An upload that is already in the file store, with its question.
@@ -26,6 +27,8 @@ pub struct NewUpload {
     pub priority: i32,
     /// Not before this time.
     pub scheduled_at: Option<DateTime<Utc>>,
+    /// Opens the file, if it is encrypted.
+    pub password: Option<Password>,
     /// Makes the upload safe to repeat.
     pub idempotency: Option<Idempotency>,
 }

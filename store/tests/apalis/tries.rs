@@ -126,6 +126,7 @@ fn upload(key: Option<&str>) -> NewUpload {
         prompt: "what is this?".to_owned(),
         priority: 0,
         scheduled_at: None,
+        password: None,
         idempotency: key.map(|key| Idempotency {
             key: key.to_owned(),
             request_hash: [1; 32],

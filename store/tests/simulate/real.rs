@@ -180,6 +180,7 @@ impl Real {
             prompt: "what is this?".to_owned(),
             priority: new.priority,
             scheduled_at,
+            password: None,
             idempotency: None,
         };
         let Created::New(job) = self.store.create_upload(upload).await.unwrap() else {

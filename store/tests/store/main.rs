@@ -25,6 +25,7 @@ mod lease;
 mod limits;
 mod list;
 mod order;
+mod password;
 mod queue;
 mod schema;
 mod support;

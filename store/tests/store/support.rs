@@ -152,6 +152,7 @@ pub(crate) fn upload(prompt: &str) -> NewUpload {
         prompt: prompt.to_owned(),
         priority: 0,
         scheduled_at: None,
+        password: None,
         idempotency: None,
     }
 }

@@ -28,6 +28,22 @@ pub fn pdf() -> Vec<u8> {
     read("pdf/bridge-report/input.pdf")
 }
 
+/// The same, encrypted; with the passwords of its user and its owner.
+pub fn locked_pdf() -> Vec<u8> {
+    read("pdf/locked-report/input.pdf")
+}
+
+/// Password of the user of the locked report.
+pub const USER_PASSWORD: &str = "mill user";
+
+/// Password of its owner.
+pub const OWNER_PASSWORD: &str = "weir-owner";
+
+/// A file of the fixtures, by its path.
+pub fn file(path: &str) -> Vec<u8> {
+    read(path)
+}
+
 /// A PDF of several pages.
 pub fn two_pages() -> Vec<u8> {
     read("pdf/three-pages/input.pdf")

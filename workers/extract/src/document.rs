@@ -10,9 +10,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::media::MediaType;
+use crate::structure::{FormField, Link, OutlineItem, PageTable, WordBox};
 
 /// Version of the extraction output; part of the cache key, raised when the same bytes would give another document.
-pub const EXTRACTOR_VERSION: u32 = 2;
+pub const EXTRACTOR_VERSION: u32 = 3;
 
 /// Most data rows kept word for word in [`Table::sample`].
 pub const SAMPLE_ROWS: usize = 10_000;
@@ -35,6 +36,15 @@ pub struct Document {
     pub image: Option<ImageInfo>,
     /// Title, author and the like, as the file states them.
     pub metadata: BTreeMap<String, String>,
+    /// The table of contents that the file brings, in its order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub outline: Vec<OutlineItem>,
+    /// Places on pages that lead somewhere else, in the order of the pages.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub links: Vec<Link>,
+    /// The fields of a form.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fields: Vec<FormField>,
     /// What could not be read, or only in part.
     pub warnings: Vec<Warning>,
 }
@@ -49,6 +59,9 @@ impl Document {
             table: None,
             image: None,
             metadata: BTreeMap::new(),
+            outline: Vec::new(),
+            links: Vec::new(),
+            fields: Vec::new(),
             warnings: Vec::new(),
         }
     }
@@ -73,8 +86,37 @@ pub struct Page {
     pub confidence: Option<f32>,
     /// The lines of `text` with their place on the page.
     pub lines: Vec<Line>,
+    /// The words of `text` with their place; empty unless [`crate::ParseRequest::word_boxes`] asked for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<WordBox>,
+    /// Stretches of `text`, first and one past the last character, that were recognised in pictures beside a text layer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub recognised: Vec<(u32, u32)>,
+    /// The tables of the page, cell by cell; their text is part of `text` too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<PageTable>,
     /// Why `text` is empty, when it is.
     pub empty_reason: Option<EmptyReason>,
+}
+
+impl Page {
+    /// Page `number` of `size` without anything on it.
+    pub fn empty(number: u32, size: (f32, f32)) -> Self {
+        Self {
+            number,
+            width: size.0,
+            height: size.1,
+            text: String::new(),
+            engine: TextEngine::None,
+            score: 0.0,
+            confidence: None,
+            lines: Vec::new(),
+            words: Vec::new(),
+            recognised: Vec::new(),
+            tables: Vec::new(),
+            empty_reason: None,
+        }
+    }
 }
 
 /// One line of a page.
@@ -86,6 +128,54 @@ pub struct Line {
     pub end: u32,
     /// x0, y0, x1, y1 with the origin at the top left, in the unit of [`Page::width`].
     pub bbox: [f32; 4],
+    /// What the line is for.
+    #[serde(default, skip_serializing_if = "LineRole::is_body")]
+    pub role: LineRole,
+}
+
+impl Line {
+    /// A line of the text.
+    pub fn new(start: u32, end: u32, bbox: [f32; 4]) -> Self {
+        Self {
+            start,
+            end,
+            bbox,
+            role: LineRole::Body,
+        }
+    }
+}
+
+/// What a line of a page is for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LineRole {
+    /// Text of the document.
+    #[default]
+    Body,
+    /// A heading in the largest type of the document's headings.
+    #[serde(rename = "heading_1")]
+    Heading1,
+    /// A heading in the second size.
+    #[serde(rename = "heading_2")]
+    Heading2,
+    /// A heading in any smaller size.
+    #[serde(rename = "heading_3")]
+    Heading3,
+    /// A running head: it stands above the text of many pages.
+    Header,
+    /// A running foot or a page number.
+    Footer,
+}
+
+impl LineRole {
+    /// Whether it is plain text, which is not written down.
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the signature is serde's"
+    )]
+    fn is_body(&self) -> bool {
+        *self == Self::Body
+    }
 }
 
 /// Who read the text of a page.
@@ -141,6 +231,42 @@ pub struct Table {
     pub sample: Vec<Row>,
     /// Data rows that are profiled but not in `sample`.
     pub rows_left_out: u64,
+    /// Where in a workbook the table stands; none for a file that is one table.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sheet: Option<Sheet>,
+}
+
+/// The place of a table in a workbook.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Sheet {
+    /// Name of the sheet.
+    pub name: String,
+    /// Row of the sheet, from 1, in which the first data row stands; the others follow without a gap.
+    pub first_row: u32,
+    /// Column of the sheet, from 1, in which the first column stands.
+    pub first_column: u32,
+}
+
+impl Sheet {
+    /// The name of a cell as people write it, such as `B7`: of the data row with this number (from 1), in this column (from 0).
+    pub fn cell(&self, row: u64, column: usize) -> String {
+        format!(
+            "{}{}",
+            column_letters(u64::from(self.first_column) + column as u64),
+            u64::from(self.first_row) + row.saturating_sub(1)
+        )
+    }
+}
+
+/// A, B, .. Z, AA, AB, ..: digits from 1 to 26.
+fn column_letters(mut column: u64) -> String {
+    let mut letters = Vec::new();
+    while column > 0 {
+        column -= 1;
+        letters.push(char::from(b'A' + (column % 26) as u8));
+        column /= 26;
+    }
+    letters.iter().rev().collect()
 }
 
 /// One data row, word for word.
@@ -267,6 +393,19 @@ mod tests {
     }
 
     #[test]
+    fn cells_have_the_names_that_people_write() {
+        let sheet = Sheet {
+            name: "Tolls".into(),
+            first_row: 4,
+            first_column: 2,
+        };
+        assert_eq!(sheet.cell(1, 0), "B4");
+        assert_eq!(sheet.cell(10, 24), "Z13");
+        assert_eq!(sheet.cell(1, 25), "AA4");
+        assert_eq!(column_letters(16_384), "XFD");
+    }
+
+    #[test]
     fn names_on_the_wire_are_stable() {
         assert_eq!(
             serde_json::to_string(&TextEngine::PdfExtract).unwrap(),
@@ -280,5 +419,18 @@ mod tests {
             serde_json::to_string(&ColumnKind::Boolean).unwrap(),
             "\"boolean\""
         );
+        assert_eq!(
+            serde_json::to_string(&LineRole::Heading2).unwrap(),
+            "\"heading_2\""
+        );
+    }
+
+    #[test]
+    fn a_document_of_version_2_is_read_and_plain_pages_are_no_longer_than_they_were() {
+        let stored = r#"{"version":2,"media":"pdf","pages":[{"number":1,"width":595.0,"height":842.0,"text":"a","engine":"hayro","score":1.0,"confidence":null,"lines":[{"start":0,"end":1,"bbox":[0.0,0.0,1.0,1.0]}],"empty_reason":null}],"table":null,"image":null,"metadata":{},"warnings":[]}"#;
+        let document: Document = serde_json::from_str(stored).unwrap();
+        assert_eq!(document.pages[0].lines[0].role, LineRole::Body);
+        assert!(document.outline.is_empty() && document.pages[0].tables.is_empty());
+        assert_eq!(serde_json::to_string(&document).unwrap(), stored);
     }
 }

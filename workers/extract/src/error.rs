@@ -23,6 +23,9 @@ pub enum ParseError {
     /// The given password does not open the file.
     #[error("the password does not open the file")]
     WrongPassword,
+    /// The file has fewer pages than that.
+    #[error("the file has no page {0}")]
+    PageMissing(u32),
     /// Reading on would have passed a limit.
     #[error("limit exceeded: {0}")]
     LimitExceeded(String),
@@ -42,7 +45,7 @@ pub enum ParseError {
     #[error("the parser cannot be started: {0}")]
     Unavailable(String),
     /// Reading the stored file failed.
-    #[error("cannot read the stored file: {0}")]
+    #[error("cannot read the file: {0}")]
     Io(#[from] io::Error),
 }
 
@@ -54,6 +57,7 @@ impl ParseError {
             Self::NotSupported(_) => "not_supported",
             Self::PasswordNeeded => "password_needed",
             Self::WrongPassword => "wrong_password",
+            Self::PageMissing(_) => "page_missing",
             Self::LimitExceeded(_) => "limit_exceeded",
             Self::Timeout => "parser_timeout",
             Self::OutOfMemory => "parser_memory",
@@ -77,6 +81,7 @@ impl ParseError {
             | Self::LimitExceeded(text)
             | Self::Crashed(text)
             | Self::Unavailable(text) => text.clone(),
+            Self::PageMissing(page) => page.to_string(),
             Self::Io(error) => error.to_string(),
             Self::PasswordNeeded
             | Self::WrongPassword
@@ -94,6 +99,7 @@ impl ParseError {
             "not_supported" => Self::NotSupported(detail),
             "password_needed" => Self::PasswordNeeded,
             "wrong_password" => Self::WrongPassword,
+            "page_missing" => Self::PageMissing(detail.parse().unwrap_or_default()),
             "limit_exceeded" => Self::LimitExceeded(detail),
             "parser_memory" => Self::OutOfMemory,
             "parser_crash" => Self::Crashed(detail),
@@ -122,6 +128,7 @@ mod tests {
             ParseError::NotSupported("CMYK".into()),
             ParseError::PasswordNeeded,
             ParseError::WrongPassword,
+            ParseError::PageMissing(7),
             ParseError::LimitExceeded("pages".into()),
             ParseError::OutOfMemory,
             ParseError::Crashed("panic".into()),

@@ -1,8 +1,9 @@
 //! The protocol between the pool and a child, over one socket pair.
 //!
 //! A message is JSON, sent as one or more frames: `u32` little endian, then that many bytes, at most [`MAX_FRAME`]. The top bit of
-//! the number says that the message goes on in the next frame. One message is followed by bytes that are not JSON:
-//! [`FromChild::PageImage`], by exactly `width * height` bytes of grey.
+//! the number says that the message goes on in the next frame. Three messages are followed by bytes that are not JSON:
+//! [`FromChild::PageImage`] and [`FromChild::PagePart`], by exactly `width * height` bytes of grey, and [`FromChild::Picture`], by three
+//! times as many of colour.
 //!
 //! The parent believes nothing in here: lengths are checked before memory is taken, values in `sandbox::assemble`.
 
@@ -11,11 +12,13 @@ use std::io::{self, Read, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::document::{ImageInfo, Page, Table, Warning};
+use crate::picture::PictureRequest;
 use crate::request::ParseRequest;
 use crate::sandbox::SandboxStatus;
+use crate::structure::Structure;
 
 /// Raised when a parent and a child of different builds would misunderstand each other.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// Most bytes of one frame, so that a reader never takes much memory on a length alone.
 pub const MAX_FRAME: usize = 1024 * 1024;
@@ -31,9 +34,12 @@ const MORE: u32 = 1 << 31;
 
 /// What the parent sends: a job. The file's descriptor travels with the first byte.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct ToChild {
-    /// What to read the file as.
-    pub request: ParseRequest,
+#[serde(rename_all = "snake_case")]
+pub enum ToChild {
+    /// Read the file.
+    Parse(ParseRequest),
+    /// Draw one of its pages.
+    Draw(PictureRequest),
 }
 
 /// What a child sends.
@@ -51,12 +57,23 @@ pub enum FromChild {
     Page(Page),
     /// A page to recognise; its pixels follow.
     PageImage(PageImageHead),
+    /// The page that was to be drawn; its pixels follow.
+    Picture {
+        /// Width in pixels.
+        width: u32,
+        /// Height in pixels.
+        height: u32,
+    },
+    /// A part of the last page to recognise, and its place on it: x0, y0, x1, y1; its pixels follow.
+    PagePart(PageImageHead, [f32; 4]),
     /// The table.
     Table(Box<Table>),
     /// The image's properties.
     Image(ImageInfo),
     /// One fact that the file states about itself.
     Metadata(String, String),
+    /// An entry of the outline, a link or a field.
+    Structure(Structure),
     /// Something that could not be read.
     Warning(Warning),
     /// How far the job is.

@@ -12,10 +12,28 @@ pub const MAX_PAGE_TEXT: usize = 4 * 1024 * 1024;
 /// Most lines with a place on one page.
 pub const MAX_PAGE_LINES: usize = 100_000;
 
+/// Most words with a place on one page.
+pub const MAX_PAGE_WORDS: usize = 200_000;
+
+/// Most tables of one page.
+pub const MAX_PAGE_TABLES: usize = 256;
+
+/// Most cells of all tables of one page.
+pub const MAX_PAGE_CELLS: usize = 50_000;
+
+/// Most entries of a table of contents.
+pub const MAX_OUTLINE: usize = 10_000;
+
+/// Most links of a document.
+pub const MAX_LINKS: usize = 20_000;
+
+/// Most fields of a form.
+pub const MAX_FIELDS: usize = 10_000;
+
 /// Most facts a file may state about itself.
 pub const MAX_METADATA: usize = 256;
 
-/// Most bytes of one such fact.
+/// Most bytes of one such fact, of a title in the outline, of an address, of the name or value of a field.
 pub const MAX_METADATA_VALUE: usize = 4 * 1024;
 
 /// Most warnings of one document; the hundredth says nothing new.

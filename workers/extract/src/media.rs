@@ -199,22 +199,19 @@ fn container(head: &[u8], file_name: &str) -> Option<MediaType> {
         (MediaType::Xlsx, b"xl/", "xlsx"),
         (MediaType::Pptx, b"ppt/", "pptx"),
     ];
-    if !holds(b"[Content_Types].xml") {
-        return Some(MediaType::Zip);
-    }
+    let extension = extension(file_name);
     let by_part = office.iter().find(|(_, folder, _)| holds(folder));
-    // The first part may be so large that the next name is out of sight.
-    let by_name = || {
-        let extension = extension(file_name);
-        office
-            .iter()
-            .find(|(_, _, name)| extension.as_deref() == Some(name))
+    let by_name = office
+        .iter()
+        .find(|(_, _, name)| extension.as_deref() == Some(name));
+    let found = if holds(b"[Content_Types].xml") {
+        // The first part may be so large that the next name is out of sight.
+        by_part.or(by_name)
+    } else {
+        // Some programs write the list of types last: then part and name have to agree.
+        by_part.filter(|part| by_name == Some(part))
     };
-    Some(
-        by_part
-            .or_else(by_name)
-            .map_or(MediaType::Zip, |(media, _, _)| *media),
-    )
+    Some(found.map_or(MediaType::Zip, |(media, _, _)| *media))
 }
 
 fn text(head: &[u8], file_name: &str) -> Option<MediaType> {
@@ -396,6 +393,10 @@ mod tests {
             Some(MediaType::Pptx)
         );
         assert_eq!(sniff(b"PK\x03\x04..a.txt", "x.docx"), Some(MediaType::Zip));
+        let types_last = b"PK\x03\x04..docProps/app.xml..PK\x03\x04..xl/theme/theme1.xml..";
+        assert_eq!(sniff(types_last, "x.xlsx"), Some(MediaType::Xlsx));
+        assert_eq!(sniff(types_last, "x.zip"), Some(MediaType::Zip));
+        assert_eq!(sniff(types_last, "x.docx"), Some(MediaType::Zip));
     }
 
     #[test]

@@ -17,6 +17,12 @@ pub struct ParseRequest {
     pub password: Option<String>,
     /// Tesseract's names of the languages to recognise, most likely first.
     pub ocr_languages: Vec<String>,
+    /// Whether each page brings the place of every word. They make a document about six times as long, so they are not for storing.
+    #[serde(default)]
+    pub word_boxes: bool,
+    /// The first and the last page to read, 1-based; all pages when absent. Formats without pages of their own read everything.
+    #[serde(default)]
+    pub pages: Option<(u32, u32)>,
 }
 
 impl ParseRequest {
@@ -26,6 +32,8 @@ impl ParseRequest {
             media,
             password: None,
             ocr_languages: vec!["eng".to_owned()],
+            word_boxes: false,
+            pages: None,
         }
     }
 }
@@ -36,6 +44,8 @@ impl fmt::Debug for ParseRequest {
             .debug_struct("ParseRequest")
             .field("media", &self.media)
             .field("ocr_languages", &self.ocr_languages)
+            .field("word_boxes", &self.word_boxes)
+            .field("pages", &self.pages)
             .finish_non_exhaustive()
     }
 }

@@ -1,12 +1,17 @@
 //! Writes the fixtures of the end-to-end tests: small files with known text, always the same bytes.
 //!
 //! `cargo run -p quire-extract --example make_fixtures` fills `fixtures/` at the root of the workspace (or the folder given as the
-//! first argument). Each case is a folder `fixtures/<kind>/<case>/` with `input.*`, `expected.txt` (the text that is owed, in reading
-//! order) and `about.toml` (origin, licence, what it exercises). The files are committed; this program is how they came to be and how
+//! first argument). Each case is a folder `fixtures/<kind>/<case>/` with `input.*`, `about.toml`, and `expected.txt` (the text that is
+//! owed, in reading order) or `expected.md` (the whole document as Markdown, written by the test `fixtures_read_as_they_did`);
+//! `about.toml` says where it comes from, its licence and what it exercises. The files are committed; this program is how they came to be and how
 //! a new one is added. It is no part of the product.
 
 mod layout;
+mod office;
+mod order_form;
+mod package;
 mod pdf_writer;
+mod plain;
 mod raster;
 mod texts;
 
@@ -16,6 +21,7 @@ use std::{env, fs, io};
 
 use image::ImageEncoder;
 use image::codecs::png::PngEncoder;
+use lopdf::{Document, EncryptionState, EncryptionVersion, Object, Permissions};
 
 use layout::wrap;
 use pdf_writer::{A4, Content, PdfWriter};
@@ -35,27 +41,49 @@ struct Case {
     extension: &'static str,
     exercises: &'static str,
     input: Vec<u8>,
-    expected: String,
+    /// The text that is owed; none where the test keeps the document as Markdown.
+    expected: Option<String>,
 }
 
 fn main() -> io::Result<()> {
     let default = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures");
     let root = env::args_os().nth(1).map_or(default, PathBuf::from);
-    for case in [
+    let mut cases = vec![
         bridge_report(),
+        locked_report(),
         three_pages(),
         two_columns(),
         rotated_page(),
+        order_form::order_form(),
         scanned_notice(),
         gauges(),
         notice(),
-    ] {
+    ];
+    cases.extend(office::cases());
+    cases.extend(plain::cases());
+    for case in cases {
         case.write(&root)?;
     }
     Ok(())
 }
 
 impl Case {
+    /// A case whose document the test keeps.
+    fn snapshot(
+        folder: &'static str,
+        extension: &'static str,
+        exercises: &'static str,
+        input: impl Into<Vec<u8>>,
+    ) -> Self {
+        Self {
+            folder,
+            extension,
+            exercises,
+            input: input.into(),
+            expected: None,
+        }
+    }
+
     fn write(&self, root: &Path) -> io::Result<()> {
         let folder = root.join(self.folder);
         fs::create_dir_all(&folder)?;
@@ -63,7 +91,9 @@ impl Case {
             folder.join(format!("input.{}", self.extension)),
             &self.input,
         )?;
-        fs::write(folder.join("expected.txt"), &self.expected)?;
+        if let Some(expected) = &self.expected {
+            fs::write(folder.join("expected.txt"), expected)?;
+        }
         let about = format!(
             "origin = \"written for this project by workers/extract/examples/make_fixtures\"\nlicence = \"MIT OR Apache-2.0\"\n\
              exercises = \"{}\"\n",
@@ -96,7 +126,50 @@ fn bridge_report() -> Case {
         extension: "pdf",
         exercises: "one page of prose with facts to ask for",
         input,
-        expected,
+        expected: Some(expected),
+    }
+}
+
+/// The bridge report under a user's and an owner's password. RC4 with 128 bits, as other methods draw their keys by chance.
+fn locked_report() -> Case {
+    let plain = bridge_report();
+    let mut document = Document::load_mem(&plain.input).expect("our own file is a PDF");
+    let id = Object::string_literal("quire fixture 01");
+    document.trailer.set("ID", vec![id.clone(), id]);
+    let version = EncryptionVersion::V2 {
+        document: &document,
+        owner_password: "weir-owner",
+        user_password: "mill user",
+        key_length: 128,
+        permissions: Permissions::all(),
+    };
+    let state = EncryptionState::try_from(version).expect("the passwords are short");
+    document.encrypt(&state).expect("it is not encrypted yet");
+    make_repeatable(&mut document);
+    let mut input = Vec::new();
+    document
+        .save_to(&mut input)
+        .expect("a vector takes everything");
+    Case {
+        folder: "pdf/locked-report",
+        extension: "pdf",
+        exercises: "the bridge report, encrypted: user's password 'mill user', owner's 'weir-owner'",
+        input,
+        expected: plain.expected,
+    }
+}
+
+/// The second half of the user's entry is arbitrary (ISO 32000-1, algorithm 5), and lopdf draws it by chance.
+fn make_repeatable(document: &mut Document) {
+    let entry = document
+        .trailer
+        .get(b"Encrypt")
+        .and_then(Object::as_reference);
+    let entry = document
+        .get_dictionary_mut(entry.expect("it is encrypted"))
+        .expect("the entry is a dictionary");
+    if let Ok(Object::String(user, _)) = entry.get_mut(b"U") {
+        user[16..].fill(0);
     }
 }
 
@@ -118,7 +191,7 @@ fn three_pages() -> Case {
         extension: "pdf",
         exercises,
         input: writer.finish(),
-        expected,
+        expected: Some(expected),
     }
 }
 
@@ -150,7 +223,7 @@ fn two_columns() -> Case {
         extension: "pdf",
         exercises: "reading order of two columns drawn interleaved",
         input,
-        expected,
+        expected: Some(expected),
     }
 }
 
@@ -175,7 +248,7 @@ fn rotated_page() -> Case {
         extension: "pdf",
         exercises: "a page with /Rotate 90",
         input,
-        expected,
+        expected: Some(expected),
     }
 }
 
@@ -192,7 +265,7 @@ fn scanned_notice() -> Case {
         extension: "pdf",
         exercises,
         input,
-        expected: notice_text(),
+        expected: Some(notice_text()),
     }
 }
 
@@ -216,7 +289,7 @@ fn notice() -> Case {
         extension: "png",
         exercises,
         input,
-        expected: notice_text(),
+        expected: Some(notice_text()),
     }
 }
 
@@ -251,7 +324,7 @@ fn gauges() -> Case {
         extension: "csv",
         exercises,
         input: csv.clone().into_bytes(),
-        expected: csv,
+        expected: Some(csv),
     }
 }
 

@@ -55,6 +55,7 @@ pub(crate) struct PdfWriter {
     objects: Vec<Vec<u8>>,
     pages: Vec<usize>,
     info: Option<usize>,
+    catalog: String,
 }
 
 /// Object numbers of the parts that every document has.
@@ -74,11 +75,11 @@ impl PdfWriter {
         let font =
             b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica /Encoding /WinAnsiEncoding >>"
                 .to_vec();
-        let catalog = format!("<< /Type /Catalog /Pages {PAGE_TREE} 0 R >>").into_bytes();
         Self {
-            objects: vec![catalog, Vec::new(), font],
+            objects: vec![Vec::new(), Vec::new(), font],
             pages: Vec::new(),
             info: None,
+            catalog: String::new(),
         }
     }
 
@@ -91,6 +92,23 @@ impl PdfWriter {
         );
         self.info = Some(self.object(dictionary.into_bytes()));
         self
+    }
+
+    /// Adds entries to the dictionary that everything hangs on, such as `/Outlines 7 0 R`.
+    pub(crate) fn catalog(&mut self, entries: &str) -> &mut Self {
+        self.catalog.push(' ');
+        self.catalog.push_str(entries);
+        self
+    }
+
+    /// The object numbers of the pages so far.
+    pub(crate) fn page_numbers(&self) -> &[usize] {
+        &self.pages
+    }
+
+    /// The number that the next object gets.
+    pub(crate) fn next_number(&self) -> usize {
+        self.objects.len() + 1
     }
 
     /// Adds an A4 page.
@@ -145,6 +163,9 @@ impl PdfWriter {
             kids.join(" ")
         );
         self.objects[PAGE_TREE - 1] = tree.into_bytes();
+        let entries = &self.catalog;
+        let catalog = format!("<< /Type /Catalog /Pages {PAGE_TREE} 0 R{entries} >>");
+        self.objects[CATALOG - 1] = catalog.into_bytes();
 
         let mut file = b"%PDF-1.7\n%\xE2\xE3\xCF\xD3\n".to_vec();
         let mut offsets = Vec::new();

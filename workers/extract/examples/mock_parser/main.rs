@@ -11,7 +11,9 @@ use std::process::ExitCode;
 use std::thread;
 
 use quire_extract::formats::{Format, Input, Output, PageImage};
-use quire_extract::{MediaType, Page, ParseError, ParseRequest, TextEngine, child};
+use quire_extract::{
+    MediaType, Page, ParseError, ParseRequest, Picture, PictureRequest, TextEngine, child,
+};
 
 fn main() -> ExitCode {
     child::main(&[&Mock])
@@ -20,6 +22,20 @@ fn main() -> ExitCode {
 struct Mock;
 
 impl Format for Mock {
+    fn draw(&self, input: &mut Input, _request: &PictureRequest) -> Result<Picture, ParseError> {
+        let order = String::from_utf8_lossy(&input.read_all(1_000)?).into_owned();
+        let width = match order.as_str() {
+            "picture" => 2,
+            "picture that is too wide" => 100_000,
+            _ => panic!("the content of a document"),
+        };
+        Ok(Picture {
+            width,
+            height: 1,
+            data: vec![0; width as usize * 3],
+        })
+    }
+
     fn media(&self) -> &[MediaType] {
         &[MediaType::Csv]
     }
@@ -111,15 +127,10 @@ fn allocate_without_end(out: &mut dyn Output) -> Result<(), ParseError> {
 
 fn page(number: u32, text: &str) -> Page {
     Page {
-        number,
-        width: 100.0,
-        height: 100.0,
         text: text.to_owned(),
         engine: TextEngine::Hayro,
         score: 1.0,
-        confidence: None,
-        lines: Vec::new(),
-        empty_reason: None,
+        ..Page::empty(number, (100.0, 100.0))
     }
 }
 

@@ -8,7 +8,7 @@ use std::os::unix::net::UnixStream;
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags};
 
-use super::outbox::Outbox;
+use super::outbox::{Outbox, send_picture};
 use super::panics;
 use crate::error::ParseError;
 use crate::formats::{self, Format, Input};
@@ -46,20 +46,28 @@ pub(super) fn serve(
 }
 
 fn run(job: Job, formats: &[&dyn Format], socket: &UnixStream) -> Result<(), ParseError> {
-    let request = job.message.request;
-    let Some(format) = formats::find(formats, request.media) else {
+    let media = match &job.message {
+        ToChild::Parse(request) => request.media,
+        ToChild::Draw(request) => request.media,
+    };
+    let Some(format) = formats::find(formats, media) else {
         return Err(ParseError::NotSupported(format!(
             "no reader for {}",
-            request.media.name()
+            media.name()
         )));
     };
     let mut input = Input::new(job.file)?;
     if input.size() == 0 {
         return Err(ParseError::Damaged("the file is empty".to_owned()));
     }
-    let mut outbox = Outbox::new(socket);
-    format.parse(&mut input, &request, &mut outbox)?;
-    outbox.finish()
+    match &job.message {
+        ToChild::Parse(request) => {
+            let mut outbox = Outbox::new(socket);
+            format.parse(&mut input, request, &mut outbox)?;
+            outbox.finish()
+        }
+        ToChild::Draw(request) => send_picture(socket, &format.draw(&mut input, request)?),
+    }
 }
 
 fn last_message(outcome: Result<(), ParseError>) -> FromChild {

@@ -11,15 +11,20 @@ use crate::error::{ParseError, short_message};
 use crate::formats::{MAX_PAGE_IMAGE_PIXELS, Output, PageImage};
 use crate::frame::{self, FromChild, PageImageHead};
 use crate::limits::{
-    MAX_COLUMNS, MAX_METADATA, MAX_METADATA_VALUE, MAX_PAGE_LINES, MAX_PAGE_TEXT, MAX_PAGES,
+    MAX_COLUMNS, MAX_FIELDS, MAX_LINKS, MAX_METADATA, MAX_METADATA_VALUE, MAX_OUTLINE,
+    MAX_PAGE_CELLS, MAX_PAGE_LINES, MAX_PAGE_TABLES, MAX_PAGE_TEXT, MAX_PAGE_WORDS, MAX_PAGES,
     MAX_WARNINGS, truncate,
 };
+use crate::picture::Picture;
+use crate::structure::Structure;
 
 /// Sends what a format hands out.
 pub(super) struct Outbox<'a> {
     socket: &'a UnixStream,
     last_page: u32,
     metadata: usize,
+    /// Entries of the outline, links and fields that were sent.
+    structure: [usize; 3],
     warnings: usize,
     /// A failed send of a call that returns nothing; reported by the next call that can.
     failed: Option<io::Error>,
@@ -32,6 +37,7 @@ impl<'a> Outbox<'a> {
             socket,
             last_page: 0,
             metadata: 0,
+            structure: [0; 3],
             warnings: 0,
             failed: None,
         }
@@ -87,21 +93,19 @@ impl Output for Outbox<'_> {
 
     fn page_image(&mut self, number: u32, image: PageImage) -> Result<(), ParseError> {
         self.take_page_number(number)?;
-        let pixels = u64::from(image.width) * u64::from(image.height);
-        if pixels == 0 || pixels > MAX_PAGE_IMAGE_PIXELS || pixels != image.data.len() as u64 {
-            let size = format!("{} x {}", image.width, image.height);
-            return Err(ParseError::LimitExceeded(format!(
-                "the picture of page {number} has {size} pixels"
-            )));
-        }
-        self.send(&FromChild::PageImage(PageImageHead {
-            number,
-            width: image.width,
-            height: image.height,
-            dpi: finite(image.dpi),
-            page_width: finite(image.page_width),
-            page_height: finite(image.page_height),
-        }))?;
+        let head = picture_head(number, &image)?;
+        self.send(&FromChild::PageImage(head))?;
+        Ok(self.socket.write_all(&image.data)?)
+    }
+
+    fn page_part(
+        &mut self,
+        number: u32,
+        place: [f32; 4],
+        image: PageImage,
+    ) -> Result<(), ParseError> {
+        let head = picture_head(number, &image)?;
+        self.send(&FromChild::PagePart(head, place.map(finite)))?;
         Ok(self.socket.write_all(&image.data)?)
     }
 
@@ -128,6 +132,18 @@ impl Output for Outbox<'_> {
         self.send_quietly(&FromChild::Metadata(short_message(key), value));
     }
 
+    fn structure(&mut self, mut part: Structure) {
+        let (sent, most) = match &part {
+            Structure::Outline(_) => (&mut self.structure[0], MAX_OUTLINE),
+            Structure::Link(_) => (&mut self.structure[1], MAX_LINKS),
+            Structure::Field(_) => (&mut self.structure[2], MAX_FIELDS),
+        };
+        if *sent < most && tidy_structure(&mut part) {
+            *sent += 1;
+            self.send_quietly(&FromChild::Structure(part));
+        }
+    }
+
     fn warning(&mut self, warning: Warning) {
         if self.warnings >= MAX_WARNINGS {
             return;
@@ -140,6 +156,34 @@ impl Output for Outbox<'_> {
     fn progress(&mut self, done: u32, total: Option<u32>) -> Result<(), ParseError> {
         self.send(&FromChild::Progress { done, total })
     }
+}
+
+/// Sends the one result of a job that draws.
+pub(super) fn send_picture(mut socket: &UnixStream, picture: &Picture) -> Result<(), ParseError> {
+    let head = FromChild::Picture {
+        width: picture.width,
+        height: picture.height,
+    };
+    frame::write(&mut socket, &head)?;
+    Ok(socket.write_all(&picture.data)?)
+}
+
+fn picture_head(number: u32, image: &PageImage) -> Result<PageImageHead, ParseError> {
+    let pixels = u64::from(image.width) * u64::from(image.height);
+    if pixels == 0 || pixels > MAX_PAGE_IMAGE_PIXELS || pixels != image.data.len() as u64 {
+        let size = format!("{} x {}", image.width, image.height);
+        return Err(ParseError::LimitExceeded(format!(
+            "the picture of page {number} has {size} pixels"
+        )));
+    }
+    Ok(PageImageHead {
+        number,
+        width: image.width,
+        height: image.height,
+        dpi: finite(image.dpi),
+        page_width: finite(image.page_width),
+        page_height: finite(image.page_height),
+    })
 }
 
 /// Brings a page within the limits; true when text was cut.
@@ -162,6 +206,13 @@ fn tidy_page(page: &mut Page) -> bool {
             && line.bbox.iter().all(|edge| edge.is_finite())
     });
     page.lines.truncate(MAX_PAGE_LINES);
+    page.words.retain(|word| {
+        word.start <= word.end
+            && word.end <= characters
+            && word.bbox.iter().all(|edge| edge.is_finite())
+    });
+    page.words.truncate(MAX_PAGE_WORDS);
+    tidy_tables(page, characters);
     page.width = finite(page.width);
     page.height = finite(page.height);
     page.score = finite(page.score).clamp(0.0, 1.0);
@@ -169,6 +220,42 @@ fn tidy_page(page: &mut Page) -> bool {
         .confidence
         .map(|confidence| finite(confidence).clamp(0.0, 1.0));
     cut
+}
+
+/// Leaves out tables that are too much, and points those whose text was cut at what is left of it.
+fn tidy_tables(page: &mut Page, characters: u32) {
+    page.tables.truncate(MAX_PAGE_TABLES);
+    let mut cells = 0;
+    page.tables.retain_mut(|table| {
+        cells += table.rows.iter().map(Vec::len).sum::<usize>();
+        table.end = table.end.min(characters);
+        table.start = table.start.min(table.end);
+        let is_placed = table
+            .bbox
+            .is_none_or(|bbox| bbox.iter().all(|edge| edge.is_finite()));
+        cells <= MAX_PAGE_CELLS && is_placed
+    });
+}
+
+/// Shortens what is too long; false when there is nothing to send.
+fn tidy_structure(part: &mut Structure) -> bool {
+    let shorten = |text: &mut String| {
+        *text = clean_text(truncate(text.trim(), MAX_METADATA_VALUE)).into_owned();
+        !text.is_empty()
+    };
+    match part {
+        Structure::Outline(item) => shorten(&mut item.title) && item.level > 0,
+        Structure::Link(link) => {
+            shorten(&mut link.uri) && link.bbox.iter().all(|edge| edge.is_finite())
+        }
+        Structure::Field(field) => {
+            field.value = field.value.take().filter(|value| !value.is_empty());
+            if let Some(value) = &mut field.value {
+                shorten(value);
+            }
+            shorten(&mut field.name)
+        }
+    }
 }
 
 /// JSON has no infinity and no NaN.
@@ -180,18 +267,15 @@ fn finite(number: f32) -> f32 {
 mod tests {
     use super::*;
     use crate::document::{Line, TextEngine};
+    use crate::structure::{FieldKind, FormField, PageTable};
 
     fn page(text: &str) -> Page {
         Page {
-            number: 1,
-            width: 595.0,
-            height: 842.0,
             text: text.to_owned(),
             engine: TextEngine::Hayro,
             score: f32::NAN,
             confidence: Some(f32::INFINITY),
-            lines: vec![],
-            empty_reason: None,
+            ..Page::empty(1, (595.0, 842.0))
         }
     }
 
@@ -199,26 +283,48 @@ mod tests {
     fn a_page_is_brought_within_the_limits() {
         let mut page = page("é\0x");
         page.lines = vec![
-            Line {
-                start: 0,
-                end: 3,
-                bbox: [0.0; 4],
-            },
-            Line {
-                start: 0,
-                end: 4,
-                bbox: [0.0; 4],
-            },
-            Line {
-                start: 0,
-                end: 1,
-                bbox: [f32::NAN, 0.0, 0.0, 0.0],
-            },
+            Line::new(0, 3, [0.0; 4]),
+            Line::new(0, 4, [0.0; 4]),
+            Line::new(0, 1, [f32::NAN, 0.0, 0.0, 0.0]),
         ];
         assert!(!tidy_page(&mut page));
         assert_eq!(page.text, "é\u{FFFD}x");
         assert_eq!(page.lines.len(), 1);
         assert_eq!((page.score, page.confidence), (0.0, Some(0.0)));
+    }
+
+    #[test]
+    fn structure_is_brought_within_the_limits() {
+        let field = |name: &str, value: &str| {
+            let (kind, page) = (FieldKind::Text, None);
+            let (name, value) = (name.to_owned(), Some(value.to_owned()));
+            Structure::Field(FormField {
+                name,
+                kind,
+                value,
+                page,
+            })
+        };
+        let mut long = field(" a ", &"é".repeat(MAX_METADATA_VALUE));
+        assert!(tidy_structure(&mut long));
+        let half = "é".repeat(MAX_METADATA_VALUE / 2);
+        assert_eq!(long, field("a", &half));
+        assert!(!tidy_structure(&mut field(" ", "value without a name")));
+    }
+
+    #[test]
+    fn tables_over_the_limit_are_left_out_and_others_point_at_the_text_that_is_left() {
+        let mut page = page("text");
+        let table = |columns: usize| PageTable {
+            start: 2,
+            end: 90,
+            bbox: None,
+            rows: vec![vec![String::new(); columns]],
+            spans: vec![],
+        };
+        page.tables = vec![table(2), table(MAX_PAGE_CELLS)];
+        tidy_page(&mut page);
+        assert_eq!((page.tables.len(), page.tables[0].end), (1, 4));
     }
 
     #[test]

@@ -49,10 +49,10 @@ impl Format for Archive {
     }
 }
 
-/// What file managers leave behind.
+/// What file managers leave behind. Steps that only climb are no name: nothing is written, so they lead nowhere.
 fn is_hidden(name: &str) -> bool {
     name.split('/')
-        .any(|step| step.starts_with('.') || step == "__MACOSX")
+        .any(|step| (step.starts_with('.') && !matches!(step, "." | "..")) || step == "__MACOSX")
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! A word processor lays pages out when it opens a file. Where it has noted its last layout (`lastRenderedPageBreak`) or the
 //! author has set a break, a page ends here too; a file without either is one page.
 
-use super::flow::Flow;
+use super::flow::{CELL, Flow};
 use super::ooxml::{self, Mark, attribute};
 use super::parts::Parts;
 use crate::document::Warning;
@@ -64,6 +64,8 @@ struct Reading {
     /// Tables around the present place.
     tables: usize,
     in_row: bool,
+    /// Level of the heading that is being read.
+    heading: Option<u8>,
     /// Text that a tracked change has deleted.
     deleted_runs: usize,
 }
@@ -77,13 +79,19 @@ impl Reading {
             Mark::Open("br", element) if attribute(element, "type").as_deref() == Some("page") => {
                 self.end_page(flow)?;
             }
+            // A line in a cell is no row.
+            Mark::Open("br" | "cr", _) if self.tables > 0 => self.block.push(' '),
             Mark::Open("br" | "cr", _) => self.block.push('\n'),
+            Mark::Open("pStyle", element) if self.tables == 0 => {
+                self.heading = attribute(element, "val").and_then(|style| heading_level(&style));
+            }
             Mark::Open("lastRenderedPageBreak", _) => self.end_page(flow)?,
             Mark::Open("numPr", _) if self.block.is_empty() => self.block.push_str("- "),
             Mark::Open("tbl", _) => self.tables += 1,
             Mark::Open("tr", _) => self.line(false),
             Mark::Open("tc", _) if std::mem::replace(&mut self.in_row, true) => {
-                self.block.push_str(" | ");
+                self.trim();
+                self.block.push(CELL);
             }
             Mark::Close("t") => self.in_text = false,
             Mark::Close("p") if self.tables == 0 => self.end_block(flow)?,
@@ -116,10 +124,14 @@ impl Reading {
 
     fn end_block(&mut self, flow: &mut Flow<'_>) -> Result<(), ParseError> {
         let block = std::mem::take(&mut self.block);
+        let heading = self.heading.take();
         if block.trim() == "-" {
             return Ok(());
         }
-        flow.paragraph(&block)
+        match heading {
+            Some(level) => flow.heading(level, block.trim_start_matches("- ")),
+            None => flow.block(&block),
+        }
     }
 
     /// A break within a table waits for the end of the table.
@@ -130,6 +142,18 @@ impl Reading {
         self.end_block(flow)?;
         flow.break_page()
     }
+}
+
+/// The level that a style of headings has by its name, which some programs translate.
+fn heading_level(style: &str) -> Option<u8> {
+    let name = style.to_lowercase();
+    if name == "title" {
+        return Some(1);
+    }
+    let names = ["heading", "berschrift", "titre", "titolo", "ttulo"];
+    let is_heading = names.iter().any(|known| name.starts_with(known));
+    let level = name.chars().last()?.to_digit(10)?;
+    is_heading.then_some(level as u8)
 }
 
 #[cfg(test)]

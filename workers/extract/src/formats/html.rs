@@ -3,7 +3,7 @@
 use ego_tree::iter::Edge;
 use scraper::{Html as Tree, Node, node::Element};
 
-use super::flow::Flow;
+use super::flow::{CELL, Flow};
 use super::text;
 use crate::error::ParseError;
 use crate::formats::{Format, Input, Output};
@@ -73,6 +73,8 @@ struct Walk {
     unshown: usize,
     in_title: bool,
     preformatted: usize,
+    /// Level of the heading that is being read.
+    heading: Option<u8>,
     /// Whether the row has a cell already.
     in_row: bool,
 }
@@ -90,6 +92,10 @@ impl Walk {
         if holds(BLOCKS, name) {
             self.end_block(flow)?;
             self.preformatted += usize::from(name == "pre");
+            self.heading = heading_level(name);
+        } else if self.in_row && holds(LINES, name) && name != "tr" {
+            // A line in a cell is no row.
+            self.block.push(' ');
         } else if holds(LINES, name) {
             self.line();
             self.in_row = false;
@@ -97,7 +103,7 @@ impl Walk {
                 self.block.push_str("- ");
             }
         } else if matches!(name, "td" | "th") && std::mem::replace(&mut self.in_row, true) {
-            self.block.push_str(" | ");
+            self.block.push(CELL);
         }
         Ok(())
     }
@@ -154,12 +160,34 @@ impl Walk {
 
     fn end_block(&mut self, flow: &mut Flow<'_>) -> Result<(), ParseError> {
         self.in_row = false;
-        flow.paragraph(&std::mem::take(&mut self.block))
+        let block = std::mem::take(&mut self.block);
+        match self.heading.take() {
+            Some(level) => flow.heading(level, &block),
+            None => flow.block(&block),
+        }
     }
 }
 
 fn is_unshown(element: &Element) -> bool {
-    holds(UNSHOWN, element.name()) || element.attr("hidden").is_some()
+    holds(UNSHOWN, element.name())
+        || element.attr("hidden").is_some()
+        || element.attr("style").is_some_and(hides)
+}
+
+/// 1 for `h1`.
+fn heading_level(name: &str) -> Option<u8> {
+    match name.as_bytes() {
+        [b'h', level @ b'1'..=b'6'] => Some(level - b'0'),
+        _ => None,
+    }
+}
+
+/// Whether a style makes its element vanish. Style sheets are not looked at.
+fn hides(style: &str) -> bool {
+    let style: String = style.to_ascii_lowercase().split_whitespace().collect();
+    style
+        .split(';')
+        .any(|rule| matches!(rule, "display:none" | "visibility:hidden"))
 }
 
 fn holds(list: &str, name: &str) -> bool {

@@ -2,7 +2,7 @@
 
 use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
 
-use super::flow::Flow;
+use super::flow::{CELL, Flow};
 use super::text;
 use crate::error::ParseError;
 use crate::formats::{Format, Input, Output};
@@ -33,8 +33,12 @@ impl Format for Markdown {
         let options =
             Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES | Options::ENABLE_TASKLISTS;
         for event in Parser::new_ext(&source, options) {
-            if let Some(text) = block.take(&event) {
-                flow.paragraph(&text)?;
+            let Some(text) = block.take(&event) else {
+                continue;
+            };
+            match event {
+                Event::End(TagEnd::Heading(level)) => flow.heading(level as u8, &text)?,
+                _ => flow.block(&text)?,
             }
         }
         flow.paragraph(&block.text)?;
@@ -78,7 +82,7 @@ impl Block {
                 self.in_row = false;
             }
             Tag::TableCell if std::mem::replace(&mut self.in_row, true) => {
-                self.text.push_str(" | ");
+                self.text.push(CELL);
             }
             _ => {}
         }

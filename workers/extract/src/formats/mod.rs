@@ -28,7 +28,9 @@ pub use input::Input;
 use crate::document::{ImageInfo, Page, Table, Warning};
 use crate::error::ParseError;
 use crate::media::MediaType;
+use crate::picture::{Picture, PictureRequest};
 use crate::request::ParseRequest;
+use crate::structure::Structure;
 
 /// Every format. The first that lists a media type reads it, so a specialised reader goes before a general one.
 pub const FORMATS: &[&dyn Format] = &[
@@ -60,6 +62,15 @@ pub trait Format: Sync {
         request: &ParseRequest,
         out: &mut dyn Output,
     ) -> Result<(), ParseError>;
+
+    /// Draws one page of `input`, for formats that have pictures ([`MediaType::has_pictures`]).
+    fn draw(&self, input: &mut Input, request: &PictureRequest) -> Result<Picture, ParseError> {
+        let _ = input;
+        Err(ParseError::NotSupported(format!(
+            "pictures of {} files",
+            request.media.name()
+        )))
+    }
 }
 
 /// Where a format puts what it reads. An error means that the job is over: return it.
@@ -70,6 +81,15 @@ pub trait Output {
     /// A page without usable text: the parent recognises the characters in its image.
     fn page_image(&mut self, number: u32, image: PageImage) -> Result<(), ParseError>;
 
+    /// A part of the page that was handed out last, at `place` (x0, y0, x1, y1 in the unit of the page): the parent recognises the
+    /// characters in it and adds them to the page.
+    fn page_part(
+        &mut self,
+        number: u32,
+        place: [f32; 4],
+        image: PageImage,
+    ) -> Result<(), ParseError>;
+
     /// The profile of a table; at most once.
     fn table(&mut self, table: Table) -> Result<(), ParseError>;
 
@@ -78,6 +98,9 @@ pub trait Output {
 
     /// A fact that the file states about itself.
     fn metadata(&mut self, key: &str, value: &str);
+
+    /// An entry of the outline, a link or a field. More of them than a document may have are dropped.
+    fn structure(&mut self, part: Structure);
 
     /// Something that could not be read, or only in part.
     fn warning(&mut self, warning: Warning);

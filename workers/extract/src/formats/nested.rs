@@ -9,6 +9,7 @@ use crate::document::{ImageInfo, Page, Table, Warning};
 use crate::error::ParseError;
 use crate::media::{MediaType, SNIFF_BYTES, sniff};
 use crate::request::ParseRequest;
+use crate::structure::Structure;
 
 /// Puts the content of several files into one document.
 pub(super) struct Nested<'o> {
@@ -51,6 +52,7 @@ impl<'o> Nested<'o> {
         };
         let request = ParseRequest {
             media,
+            pages: None,
             ..request.clone()
         };
         let before = self.pages;
@@ -115,6 +117,16 @@ impl Output for Part<'_, '_> {
         self.nested.out.page_image(number, image)
     }
 
+    fn page_part(
+        &mut self,
+        number: u32,
+        place: [f32; 4],
+        image: PageImage,
+    ) -> Result<(), ParseError> {
+        let number = self.number(number);
+        self.nested.out.page_part(number, place, image)
+    }
+
     /// A document has one table: the first. The rows of others that were kept become a page.
     fn table(&mut self, table: Table) -> Result<(), ParseError> {
         if !std::mem::replace(&mut self.nested.has_table, true) {
@@ -137,6 +149,14 @@ impl Output for Part<'_, '_> {
     }
 
     fn metadata(&mut self, _: &str, _: &str) {}
+
+    /// Links keep their pages; the outline and the form of one file among several say nothing of the whole.
+    fn structure(&mut self, part: Structure) {
+        if let Structure::Link(mut link) = part {
+            link.page = self.before.saturating_add(link.page);
+            self.nested.out.structure(Structure::Link(link));
+        }
+    }
 
     fn warning(&mut self, mut warning: Warning) {
         warning.page = warning.page.map(|page| self.before.saturating_add(page));

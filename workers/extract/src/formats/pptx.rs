@@ -1,6 +1,6 @@
 //! Presentations (PPTX): one page for each slide, in the order of the show, with the speaker's notes behind its text.
 
-use super::flow::Flow;
+use super::flow::{CELL, Flow};
 use super::ooxml::{self, Mark, attribute, relationships};
 use super::parts::Parts;
 use crate::error::ParseError;
@@ -77,7 +77,7 @@ fn write(xml: &[u8], flow: &mut Flow<'_>) -> Result<(), ParseError> {
             // Slide numbers and dates are no content.
             Mark::Open("fld", element) => is_field = attribute(element, "type").is_some(),
             Mark::Close("fld") => is_field = false,
-            Mark::Open("br", _) => block.push('\n'),
+            Mark::Open("br", _) => block.push(if in_table { ' ' } else { '\n' }),
             Mark::Open("tbl", _) => in_table = true,
             Mark::Open("tr", _) => {
                 in_row = false;
@@ -85,11 +85,11 @@ fn write(xml: &[u8], flow: &mut Flow<'_>) -> Result<(), ParseError> {
                     block.push('\n');
                 }
             }
-            Mark::Open("tc", _) if std::mem::replace(&mut in_row, true) => block.push_str(" | "),
+            Mark::Open("tc", _) if std::mem::replace(&mut in_row, true) => block.push(CELL),
             Mark::Close("p") if !in_table => flow.paragraph(&std::mem::take(&mut block))?,
             Mark::Close("tbl") => {
                 in_table = false;
-                flow.paragraph(&std::mem::take(&mut block))?;
+                flow.block(&std::mem::take(&mut block))?;
             }
             Mark::Text(text) if in_text && !is_field => block.push_str(text),
             _ => {}

@@ -7,6 +7,7 @@ use crate::document::{ImageInfo, Page, Table, Warning};
 use crate::error::ParseError;
 use crate::media::MediaType;
 use crate::request::ParseRequest;
+use crate::structure::Structure;
 
 /// Everything that a format has put out.
 #[derive(Debug, Default)]
@@ -15,6 +16,7 @@ pub(super) struct Collected {
     pub(super) page_images: Vec<u32>,
     pub(super) table: Option<Table>,
     pub(super) metadata: BTreeMap<String, String>,
+    pub(super) structure: Vec<Structure>,
     pub(super) warnings: Vec<Warning>,
 }
 
@@ -59,6 +61,10 @@ impl Output for Collected {
         Ok(())
     }
 
+    fn page_part(&mut self, _: u32, _: [f32; 4], _: PageImage) -> Result<(), ParseError> {
+        Ok(())
+    }
+
     fn table(&mut self, table: Table) -> Result<(), ParseError> {
         assert!(self.table.replace(table).is_none(), "at most one table");
         Ok(())
@@ -70,6 +76,10 @@ impl Output for Collected {
 
     fn metadata(&mut self, key: &str, value: &str) {
         self.metadata.insert(key.to_owned(), value.to_owned());
+    }
+
+    fn structure(&mut self, part: Structure) {
+        self.structure.push(part);
     }
 
     fn warning(&mut self, warning: Warning) {

@@ -7,8 +7,8 @@ use std::fmt::Write;
 use calamine::{Data, Range, Reader, Xlsx as Workbook, XlsxError};
 
 use super::csv;
-use super::flow::Flow;
-use crate::document::Warning;
+use super::flow::{CELL, Flow};
+use crate::document::{Sheet, Table, Warning};
 use crate::error::ParseError;
 use crate::formats::{Format, Input, Output};
 use crate::media::MediaType;
@@ -16,6 +16,9 @@ use crate::request::ParseRequest;
 
 /// Largest workbook; its XML is some ten times as large.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Rows of a sheet that make one table on a page.
+const ROWS_TOGETHER: usize = 500;
 
 /// Reads XLSX.
 #[derive(Debug)]
@@ -57,7 +60,9 @@ impl Format for Xlsx {
         };
         let (name, range) = sheets.remove(largest);
         out.metadata("table_sheet", &name);
-        csv::profile_text(to_csv(&range), out)?;
+        let mut table = csv::profile_text(to_csv(&range), out)?;
+        table.sheet = place(&name, &range, &table);
+        out.table(table)?;
         if sheets.is_empty() {
             return Ok(());
         }
@@ -67,15 +72,47 @@ impl Format for Xlsx {
         ));
         let mut flow = Flow::new(out);
         for (name, range) in sheets {
-            flow.paragraph(&name)?;
-            for row in range.rows() {
-                let cells: Vec<String> = row.iter().map(shown).filter(|c| !c.is_empty()).collect();
-                flow.paragraph(&cells.join(" | "))?;
+            flow.heading(1, &name)?;
+            for rows in range.rows().collect::<Vec<_>>().chunks(ROWS_TOGETHER) {
+                flow.block(&to_block(rows))?;
             }
             flow.end_page()?;
         }
         Ok(())
     }
+}
+
+/// Rows as a block of a flow. A sheet that is but one column is text.
+fn to_block(rows: &[&[Data]]) -> String {
+    let mut block = String::new();
+    for row in rows {
+        for (index, cell) in row.iter().enumerate() {
+            if index > 0 {
+                block.push(CELL);
+            }
+            let words = shown(cell);
+            let words: Vec<&str> = words.split_whitespace().collect();
+            block.push_str(&words.join(" "));
+        }
+        block.push('\n');
+    }
+    block
+}
+
+/// Where the data of `table` stands in its sheet, below a preamble and the names. None where rows were left out between: the only ones
+/// are the empty rows of a single column.
+fn place(name: &str, range: &Range<Data>, table: &Table) -> Option<Sheet> {
+    let has_gap = range.width() == 1 && range.rows().any(|row| shown(&row[0]).trim().is_empty());
+    if has_gap {
+        return None;
+    }
+    let (first_row, first_column) = range.start()?;
+    let before = (range.height() as u64).checked_sub(table.rows)?;
+    Some(Sheet {
+        name: name.to_owned(),
+        first_row: u32::try_from(u64::from(first_row) + before + 1).ok()?,
+        first_column: first_column + 1,
+    })
 }
 
 /// The sheet as delimited text, every cell in quotes so that the dialect is beyond doubt.
@@ -157,6 +194,11 @@ mod tests {
         assert_eq!(table.columns[0].name, "ship");
         assert_eq!(table.columns[1].max.as_deref(), Some("7.5"));
         assert_eq!(table.sample[0].cells, ["cog, small", "4"]);
+        let sheet = table.sheet.as_ref().unwrap();
+        assert_eq!(
+            (sheet.name.as_str(), sheet.cell(2, 1)),
+            ("Tolls", "B3".to_owned())
+        );
         assert_eq!(out.texts(), ["Notes\n\nread me"]);
         assert_eq!(out.codes(), ["sheets_as_text"]);
     }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use rustix::fs::MemfdFlags;
 
 use super::process::{self, RunError};
+use super::script::{self, Seen};
 use crate::formats::PageImage;
 use crate::request::CancelFlag;
 
@@ -20,14 +21,15 @@ const PROGRAM: &str = "tesseract";
 /// Where the distributions that need it set say where the language data is.
 const DATA_VARIABLE: &str = "TESSDATA_PREFIX";
 
+/// Data for telling orientation and script.
+const ORIENTATION: &str = "osd";
+
 /// Time for the list of languages.
 const LIST_WITHIN: Duration = Duration::from_secs(20);
 
 /// Page segmentation modes of Tesseract that the ladder uses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Segmentation {
-    /// 1: automatic, after finding out which way is up.
-    WithOrientation,
     /// 3: automatic.
     Automatic,
     /// 6: one block of text; finds lines where automatic segmentation finds none.
@@ -37,7 +39,6 @@ pub(super) enum Segmentation {
 impl Segmentation {
     fn argument(self) -> &'static str {
         match self {
-            Self::WithOrientation => "1",
             Self::Automatic => "3",
             Self::OneBlock => "6",
         }
@@ -125,6 +126,28 @@ impl Tesseract {
         command.arg("tsv").stdin(Stdio::from(picture));
         let streams = process::run(&mut command, how.deadline, cancel)?;
         Ok(String::from_utf8_lossy(&streams.out).into_owned())
+    }
+
+    /// Which way up `image` is and in which script it is written; `None` where that cannot be told.
+    pub(super) fn detect(
+        &self,
+        image: &PageImage,
+        deadline: Duration,
+        cancel: &CancelFlag,
+    ) -> Result<Option<Seen>, RunError> {
+        if !self.has(ORIENTATION) {
+            return Ok(None);
+        }
+        let picture = pgm_in_memory(image).map_err(|_| RunError::Failed)?;
+        let mut command = self.command();
+        command.args(["stdin", "stdout", "-l", ORIENTATION, "--psm", "0"]);
+        command.stdin(Stdio::from(picture));
+        match process::run(&mut command, deadline, cancel) {
+            Ok(streams) => Ok(script::parse(&String::from_utf8_lossy(&streams.out))),
+            // It ends with an error when there are too few letters to tell.
+            Err(RunError::Failed) => Ok(None),
+            Err(RunError::Cancelled) => Err(RunError::Cancelled),
+        }
     }
 
     fn command(&self) -> Command {

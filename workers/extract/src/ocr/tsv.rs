@@ -1,6 +1,9 @@
 //! Tesseract's table of words, made into lines of text with their places.
 
+use super::turn::Places;
 use crate::document::Line;
+use crate::formats::pdf::is_written_without_spaces;
+use crate::structure::WordBox;
 
 /// Words below this confidence are noise: specks, rules, edges of pictures.
 const MIN_WORD_CONFIDENCE: f32 = 0.20;
@@ -19,6 +22,7 @@ const WORD: &str = "5";
 pub(super) struct Recognised {
     pub(super) text: String,
     pub(super) lines: Vec<Line>,
+    pub(super) words: Vec<WordBox>,
     /// Mean over characters, 0 to 1.
     pub(super) confidence: f32,
     /// Characters of words in `text`.
@@ -38,12 +42,15 @@ struct Word<'a> {
     text: &'a str,
 }
 
-/// Reads a table; `scale` are the page's units per pixel in x and y.
-pub(super) fn parse(table: &str, scale: [f32; 2]) -> Recognised {
+/// Reads a table; `places` lead from the picture to the page.
+pub(super) fn parse(table: &str, places: &Places) -> Recognised {
     let mut words: Vec<Word<'_>> = table.lines().filter_map(parse_word).collect();
     let mut page = Builder {
-        scale,
-        ..Builder::default()
+        places,
+        page: Recognised::default(),
+        length: 0,
+        weight: 0.0,
+        last: None,
     };
     page.page.saw_words = !words.is_empty();
     words.retain(|word| word.confidence >= MIN_WORD_CONFIDENCE);
@@ -90,10 +97,15 @@ fn parse_word(row: &str) -> Option<Word<'_>> {
     })
 }
 
-#[derive(Default)]
-struct Builder {
+/// Whether no space belongs between two pieces: Tesseract tells Chinese characters apart as words.
+fn is_tight(before: &str, after: &str) -> bool {
+    let is_dense = |c: Option<char>| c.is_some_and(is_written_without_spaces);
+    is_dense(before.chars().next_back()) && is_dense(after.chars().next())
+}
+
+struct Builder<'p> {
     page: Recognised,
-    scale: [f32; 2],
+    places: &'p Places,
     /// Characters in `page.text`.
     length: u32,
     /// Sum of confidence over characters.
@@ -101,7 +113,7 @@ struct Builder {
     last: Option<Place>,
 }
 
-impl Builder {
+impl Builder<'_> {
     /// Adds the words of one line.
     fn add(&mut self, words: &[Word<'_>]) {
         let characters: usize = words.iter().map(|word| word.text.chars().count()).sum();
@@ -121,16 +133,20 @@ impl Builder {
         self.last = Some(place);
         let start = self.length;
         for (index, word) in words.iter().enumerate() {
-            if index > 0 {
+            if index > 0 && !is_tight(words[index - 1].text, word.text) {
                 self.push(" ");
             }
+            let start = self.length;
             self.push(word.text);
+            self.page.words.push(WordBox {
+                start,
+                end: self.length,
+                bbox: self.places.rect(word.bbox),
+            });
         }
-        self.page.lines.push(Line {
-            start,
-            end: self.length,
-            bbox: self.bbox(words),
-        });
+        self.page
+            .lines
+            .push(Line::new(start, self.length, self.bbox(words)));
         self.page.characters += characters;
         self.weight += weight;
     }
@@ -144,13 +160,7 @@ impl Builder {
                 a[3].max(b[3]),
             ]
         });
-        let [x0, y0, x1, y1] = all.unwrap_or_default();
-        [
-            x0 * self.scale[0],
-            y0 * self.scale[1],
-            x1 * self.scale[0],
-            y1 * self.scale[1],
-        ]
+        self.places.rect(all.unwrap_or_default())
     }
 
     fn push(&mut self, text: &str) {
@@ -197,16 +207,9 @@ mod tests {
             word(1, 2, 1, 0, 90.0, "vier"),
         ]
         .concat();
-        let page = parse(&table, [0.5, 2.0]);
+        let page = parse(&table, &Places::scaled(0.5, 2.0));
         assert_eq!(page.text, "Größe zwei\ndrei\n\nvier");
-        assert_eq!(
-            page.lines[0],
-            Line {
-                start: 0,
-                end: 10,
-                bbox: [0.0, 20.0, 15.0, 36.0]
-            }
-        );
+        assert_eq!(page.lines[0], Line::new(0, 10, [0.0, 20.0, 15.0, 36.0]));
         let quoted: Vec<String> = page
             .lines
             .iter()
@@ -223,6 +226,20 @@ mod tests {
     }
 
     #[test]
+    fn no_spaces_stand_between_chinese_characters() {
+        let table = [
+            word(1, 1, 1, 0, 90.0, "人人"),
+            word(1, 1, 1, 20, 90.0, "生而"),
+            word(1, 1, 1, 40, 90.0, "ABC"),
+        ]
+        .concat();
+        assert_eq!(
+            parse(&table, &Places::scaled(1.0, 1.0)).text,
+            "人人生而 ABC"
+        );
+    }
+
+    #[test]
     fn noise_is_left_out() {
         let table = [
             HEAD.to_owned(),
@@ -231,10 +248,10 @@ mod tests {
             word(1, 1, 3, 0, 95.0, "text"),
         ]
         .concat();
-        assert_eq!(parse(&table, [1.0, 1.0]).text, "text");
-        assert_eq!(parse("", [1.0, 1.0]), Recognised::default());
+        assert_eq!(parse(&table, &Places::scaled(1.0, 1.0)).text, "text");
+        assert_eq!(parse("", &Places::scaled(1.0, 1.0)), Recognised::default());
         assert_eq!(
-            parse("5\tx\n\t\t\t\t\t\t\t\t\t\t\t\n", [1.0, 1.0]),
+            parse("5\tx\n\t\t\t\t\t\t\t\t\t\t\t\n", &Places::scaled(1.0, 1.0)),
             Recognised::default()
         );
     }

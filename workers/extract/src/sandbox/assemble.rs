@@ -5,15 +5,18 @@
 //! output than the budget end the job.
 
 use super::child_process::broken;
+use super::{page_check, recognised};
 use crate::document::{Column, Document, ImageInfo, Page, SAMPLE_ROWS, Table, Warning, clean_text};
 use crate::error::{ParseError, short_message};
 use crate::formats::MAX_PAGE_IMAGE_PIXELS;
 use crate::frame::PageImageHead;
 use crate::limits::{
-    MAX_COLUMNS, MAX_METADATA, MAX_METADATA_VALUE, MAX_PAGE_LINES, MAX_PAGE_TEXT, MAX_PAGES,
+    MAX_COLUMNS, MAX_FIELDS, MAX_LINKS, MAX_METADATA, MAX_METADATA_VALUE, MAX_OUTLINE, MAX_PAGES,
     MAX_TOP, MAX_WARNINGS, truncate,
 };
 use crate::media::MediaType;
+use crate::roles;
+use crate::structure::{FormField, Link, OutlineItem, Structure};
 
 /// Bytes that a page, row or column costs beside its text.
 const ITEM_BYTES: u64 = 64;
@@ -49,8 +52,9 @@ impl Assembly {
             .any(|page| !page.text.trim().is_empty())
     }
 
-    /// What was built.
-    pub(super) fn finish(self) -> Document {
+    /// What was built, with what only the whole document tells.
+    pub(super) fn finish(mut self) -> Document {
+        roles::mark(&mut self.document);
         self.document
     }
 
@@ -65,9 +69,13 @@ impl Assembly {
 
     /// Adds a page whose number was taken.
     pub(super) fn page(&mut self, mut page: Page) -> Result<(), ParseError> {
-        self.spend(page.text.len() + page.lines.len() * size_of::<crate::document::Line>())?;
-        check_page(&page)?;
-        page.text = no_nul(page.text);
+        self.spend(page_check::size_of_page(&page))?;
+        if !page_check::is_plausible(&page) {
+            return Err(broken("an impossible page"));
+        }
+        remove_nul(&mut page.text);
+        let cells = page.tables.iter_mut().flat_map(|table| &mut table.rows);
+        cells.flatten().for_each(remove_nul);
         self.document.pages.push(page);
         Ok(())
     }
@@ -75,15 +83,33 @@ impl Assembly {
     /// Checks the announcement of a page's picture and gives its size in bytes.
     pub(super) fn page_image(&mut self, head: &PageImageHead) -> Result<usize, ParseError> {
         self.page_number(head.number)?;
-        let pixels = u64::from(head.width) * u64::from(head.height);
-        let sizes = [head.dpi, head.page_width, head.page_height];
-        if pixels == 0
-            || pixels > MAX_PAGE_IMAGE_PIXELS
-            || sizes.iter().any(|size| !size.is_finite() || *size < 0.0)
-        {
-            return Err(broken("an impossible picture"));
+        picture_size(head)
+    }
+
+    /// Checks the announcement of a picture on the last page and gives its size in bytes.
+    pub(super) fn page_part(
+        &self,
+        head: &PageImageHead,
+        place: &[f32; 4],
+    ) -> Result<usize, ParseError> {
+        let is_last = self
+            .document
+            .pages
+            .last()
+            .is_some_and(|page| page.number == head.number);
+        if !is_last || place.iter().any(|edge| !edge.is_finite()) {
+            return Err(broken("a picture of another page"));
         }
-        Ok(pixels as usize)
+        picture_size(head)
+    }
+
+    /// Adds what was recognised in a part of the last page that begins at `origin`.
+    pub(super) fn recognised(&mut self, found: Page, origin: (f32, f32)) -> Result<(), ParseError> {
+        self.spend(page_check::size_of_page(&found))?;
+        if let Some(page) = self.document.pages.last_mut() {
+            recognised::insert(page, found, origin);
+        }
+        Ok(())
     }
 
     /// Sets the table, once.
@@ -113,6 +139,9 @@ impl Assembly {
             self.column(column)?;
         }
         remove_nul(&mut table.encoding);
+        if let Some(sheet) = &mut table.sheet {
+            sheet.name = short_message(&no_nul(std::mem::take(&mut sheet.name)));
+        }
         self.document.table = Some(table);
         Ok(())
     }
@@ -177,6 +206,60 @@ impl Assembly {
         Ok(())
     }
 
+    /// Adds an entry of the outline, a link or a field. Pages may be named before they come, but never such that cannot be.
+    pub(super) fn structure(&mut self, part: Structure) -> Result<(), ParseError> {
+        let page = match &part {
+            Structure::Outline(OutlineItem { page, .. })
+            | Structure::Field(FormField { page, .. }) => *page,
+            Structure::Link(Link { page, .. }) => Some(*page),
+        };
+        if page.is_some_and(|page| page == 0 || page > MAX_PAGES) {
+            return Err(broken("a page that cannot be"));
+        }
+        match part {
+            Structure::Outline(item) => self.outline(item),
+            Structure::Link(link) => self.link(link),
+            Structure::Field(field) => self.field(field),
+        }
+    }
+
+    fn outline(&mut self, mut item: OutlineItem) -> Result<(), ParseError> {
+        if self.document.outline.len() >= MAX_OUTLINE || item.level == 0 {
+            return Err(broken("an impossible outline"));
+        }
+        item.title = self.short_text(&item.title)?;
+        self.document.outline.push(item);
+        Ok(())
+    }
+
+    fn link(&mut self, mut link: Link) -> Result<(), ParseError> {
+        let is_placed = link.bbox.iter().all(|edge| edge.is_finite());
+        if self.document.links.len() >= MAX_LINKS || !is_placed {
+            return Err(broken("an impossible link"));
+        }
+        link.uri = self.short_text(&link.uri)?;
+        self.document.links.push(link);
+        Ok(())
+    }
+
+    fn field(&mut self, mut field: FormField) -> Result<(), ParseError> {
+        if self.document.fields.len() >= MAX_FIELDS {
+            return Err(broken("too many fields"));
+        }
+        field.name = self.short_text(&field.name)?;
+        if let Some(value) = &mut field.value {
+            *value = self.short_text(value)?;
+        }
+        self.document.fields.push(field);
+        Ok(())
+    }
+
+    fn short_text(&mut self, text: &str) -> Result<String, ParseError> {
+        let text = clean_text(truncate(text, MAX_METADATA_VALUE)).into_owned();
+        self.spend(text.len())?;
+        Ok(text)
+    }
+
     /// Adds a warning; more than anyone reads are dropped.
     pub(super) fn warning(&mut self, warning: &Warning) {
         if self.document.warnings.len() < MAX_WARNINGS {
@@ -201,28 +284,15 @@ impl Assembly {
     }
 }
 
-fn check_page(page: &Page) -> Result<(), ParseError> {
-    let shares = [Some(page.score), page.confidence];
-    let in_range = shares
-        .iter()
-        .flatten()
-        .all(|share| (0.0..=1.0).contains(share));
-    let sizes = [page.width, page.height]
-        .iter()
-        .all(|size| size.is_finite() && *size >= 0.0);
-    if !in_range || !sizes || page.text.len() > MAX_PAGE_TEXT || page.lines.len() > MAX_PAGE_LINES {
-        return Err(broken("an impossible page"));
-    }
-    let characters = page.text.chars().count() as u32;
-    let inside = page.lines.iter().all(|line| {
-        line.start <= line.end
-            && line.end <= characters
-            && line.bbox.iter().all(|edge| edge.is_finite())
-    });
-    if inside {
-        Ok(())
+fn picture_size(head: &PageImageHead) -> Result<usize, ParseError> {
+    let pixels = u64::from(head.width) * u64::from(head.height);
+    let sizes = [head.dpi, head.page_width, head.page_height];
+    let is_possible = (1..=MAX_PAGE_IMAGE_PIXELS).contains(&pixels)
+        && sizes.iter().all(|size| size.is_finite() && *size >= 0.0);
+    if is_possible {
+        Ok(pixels as usize)
     } else {
-        Err(broken("a line outside its page"))
+        Err(broken("an impossible picture"))
     }
 }
 
@@ -244,15 +314,10 @@ mod tests {
 
     fn page(number: u32, text: &str) -> Page {
         Page {
-            number,
-            width: 10.0,
-            height: 10.0,
             text: text.to_owned(),
             engine: TextEngine::Hayro,
             score: 1.0,
-            confidence: None,
-            lines: vec![],
-            empty_reason: None,
+            ..Page::empty(number, (10.0, 10.0))
         }
     }
 
@@ -273,6 +338,7 @@ mod tests {
                 })
                 .collect(),
             rows_left_out: rows.saturating_sub(sample.len() as u64),
+            sheet: None,
         }
     }
 
@@ -299,11 +365,7 @@ mod tests {
 
     #[test]
     fn lies_about_a_page_end_the_job() {
-        let line = |start, end| Line {
-            start,
-            end,
-            bbox: [0.0; 4],
-        };
+        let line = |start, end| Line::new(start, end, [0.0; 4]);
         assert!(
             assembly()
                 .page(Page {
@@ -356,6 +418,24 @@ mod tests {
     }
 
     #[test]
+    fn a_part_belongs_to_the_last_page() {
+        let head = |number| PageImageHead {
+            number,
+            width: 2,
+            height: 3,
+            dpi: 0.0,
+            page_width: 2.0,
+            page_height: 3.0,
+        };
+        let mut assembly = assembly();
+        assert!(is_lie(assembly.page_part(&head(1), &[0.0; 4])));
+        assembly.page(page(1, "text")).unwrap();
+        assert_eq!(assembly.page_part(&head(1), &[0.0; 4]).unwrap(), 6);
+        assert!(is_lie(assembly.page_part(&head(2), &[0.0; 4])));
+        assert!(is_lie(assembly.page_part(&head(1), &[f32::NAN; 4])));
+    }
+
+    #[test]
     fn lies_about_a_table_end_the_job() {
         assert!(assembly().table(table(3, &[1, 2])).is_ok());
         assert!(is_lie(assembly().table(table(1, &[1, 2]))));
@@ -371,6 +451,29 @@ mod tests {
         let mut twice = assembly();
         twice.table(table(0, &[])).unwrap();
         assert!(is_lie(twice.table(table(0, &[]))));
+    }
+
+    #[test]
+    fn lies_about_the_structure_end_the_job() {
+        let item = |level, page| {
+            let title = "a".to_owned();
+            Structure::Outline(OutlineItem { title, level, page })
+        };
+        assert!(assembly().structure(item(1, Some(4))).is_ok());
+        assert!(is_lie(assembly().structure(item(0, None))));
+        assert!(is_lie(assembly().structure(item(1, Some(0)))));
+        let link = |edge| {
+            let (page, bbox) = (1, [0.0, 0.0, 1.0, edge]);
+            let uri = "https://example.org".to_owned();
+            Structure::Link(Link { page, bbox, uri })
+        };
+        assert!(assembly().structure(link(2.0)).is_ok());
+        assert!(is_lie(assembly().structure(link(f32::NAN))));
+        let mut full = Assembly::new(MediaType::Pdf, u64::MAX);
+        for _ in 0..MAX_OUTLINE {
+            full.structure(item(1, None)).unwrap();
+        }
+        assert!(is_lie(full.structure(item(1, None))));
     }
 
     #[test]

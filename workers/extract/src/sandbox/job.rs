@@ -10,7 +10,7 @@ use super::assemble::Assembly;
 use super::child_process::{ChildProcess, broken};
 use super::pool::PoolConfig;
 use super::watch::{Deadlines, Watch};
-use crate::document::{Document, Warning};
+use crate::document::{Document, Page, Warning};
 use crate::error::ParseError;
 use crate::formats::PageImage;
 use crate::frame::{FromChild, PageImageHead, ToChild};
@@ -89,7 +89,7 @@ pub(super) fn run(
     let assembly = Assembly::new(job.request.media, job.config.output_bytes);
     let mut course = Course {
         watch: Watch::new(job.cancel, deadlines(job)),
-        ocr: job.ocr.start_job(&job.request.ocr_languages),
+        ocr: job.ocr.start_job(job.request),
         progress: Progress { on, last: None },
         assembly,
         child,
@@ -145,19 +145,26 @@ struct Course<'a> {
 impl Course<'_> {
     /// An error means that the child is lost.
     fn drive(&mut self, job: &Job<'_>) -> Result<Last, ParseError> {
-        self.child.send_job(
-            job.file,
-            &ToChild {
-                request: job.request.clone(),
-            },
-        )?;
+        self.child
+            .send_job(job.file, &ToChild::Parse(job.request.clone()))?;
         loop {
             match self.child.receive(&mut self.watch)? {
                 FromChild::Done => return Ok(Last::Done),
                 FromChild::Failed { code, detail } => {
                     return Ok(Last::Failed(ParseError::from_wire(&code, &detail)));
                 }
-                FromChild::PageImage(head) => self.recognise(head, job.cancel)?,
+                FromChild::PageImage(head) => {
+                    let size = self.assembly.page_image(&head)?;
+                    let page = self.recognise(head, size, job.cancel)?;
+                    self.assembly.page(page)?;
+                    let total = self.progress.last.and_then(|progress| progress.total);
+                    self.progress.report(head.number, total);
+                }
+                FromChild::PagePart(head, place) => {
+                    let size = self.assembly.page_part(&head, &place)?;
+                    let page = self.recognise(head, size, job.cancel)?;
+                    self.assembly.recognised(page, (place[0], place[1]))?;
+                }
                 other => self.take(other)?,
             }
         }
@@ -173,6 +180,7 @@ impl Course<'_> {
             FromChild::Table(table) => self.assembly.table(*table),
             FromChild::Image(image) => self.assembly.image(image),
             FromChild::Metadata(key, value) => self.assembly.metadata(&key, &value),
+            FromChild::Structure(part) => self.assembly.structure(part),
             FromChild::Warning(warning) => {
                 self.assembly.warning(&warning);
                 Ok(())
@@ -183,13 +191,21 @@ impl Course<'_> {
             }
             FromChild::Hello { .. }
             | FromChild::PageImage(_)
+            | FromChild::Picture { .. }
+            | FromChild::PagePart(..)
             | FromChild::Done
             | FromChild::Failed { .. } => Err(broken("a message out of order")),
         }
     }
 
-    fn recognise(&mut self, head: PageImageHead, cancel: &CancelFlag) -> Result<(), ParseError> {
-        let mut data = vec![0; self.assembly.page_image(&head)?];
+    /// Takes the picture of `size` bytes that was announced and reads it.
+    fn recognise(
+        &mut self,
+        head: PageImageHead,
+        size: usize,
+        cancel: &CancelFlag,
+    ) -> Result<Page, ParseError> {
+        let mut data = vec![0; size];
         self.child.receive_exact(&mut data, &mut self.watch)?;
         self.watch.heard();
         self.watch.extend(WALL_PER_PAGE);
@@ -205,10 +221,7 @@ impl Course<'_> {
         for warning in warnings {
             self.assembly.warning(&warning);
         }
-        self.assembly.page(page)?;
-        let total = self.progress.last.and_then(|progress| progress.total);
-        self.progress.report(head.number, total);
-        Ok(())
+        Ok(page)
     }
 }
 
@@ -232,21 +245,16 @@ impl Progress<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::{Page, TextEngine};
+    use crate::document::TextEngine;
     use crate::media::MediaType;
 
     fn ending(error: ParseError, text: &str) -> Ending {
         let mut assembly = Assembly::new(MediaType::Pdf, 1_000);
         let page = Page {
-            number: 1,
-            width: 1.0,
-            height: 1.0,
             text: text.to_owned(),
             engine: TextEngine::Hayro,
             score: 1.0,
-            confidence: None,
-            lines: vec![],
-            empty_reason: None,
+            ..Page::empty(1, (1.0, 1.0))
         };
         assembly.page(page).unwrap();
         Ending {

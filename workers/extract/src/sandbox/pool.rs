@@ -13,12 +13,15 @@ use std::time::Duration;
 use parking_lot::{Condvar, Mutex};
 
 use super::child_process::ChildProcess;
+use super::draw::{self, Drawn};
 use super::job::{self, Ending, Job};
 use super::spawner::{IdleChildren, Recipe, Spawner};
 use super::status::SandboxStatus;
+use super::watch::Deadlines;
 use crate::document::Document;
 use crate::error::ParseError;
 use crate::ocr::Ocr;
+use crate::picture::{Picture, PictureRequest};
 use crate::request::{CancelFlag, ParseProgress, ParseRequest};
 
 /// File name of the child's program.
@@ -170,6 +173,25 @@ impl ParserPool {
         ending.into_outcome()
     }
 
+    /// Draws one page of `file`. Blocks until there is a picture or an error. A cancel acts within 100 ms.
+    pub fn draw(
+        &self,
+        file: &File,
+        request: &PictureRequest,
+        cancel: &CancelFlag,
+    ) -> Result<Picture, ParseError> {
+        let _slot = self.take_slot(cancel)?;
+        let mut child = self.take_child(cancel)?;
+        let deadlines = Deadlines {
+            wall: self.config.wall,
+            longest_wall: self.config.wall,
+            silence: self.config.idle_progress,
+        };
+        let Drawn { outcome, reusable } = draw::run(&mut child, file, request, deadlines, cancel);
+        self.put_back(child, reusable);
+        outcome
+    }
+
     fn run(
         &self,
         mut child: ChildProcess,
@@ -177,19 +199,24 @@ impl ParserPool {
         on: &mut dyn FnMut(ParseProgress),
     ) -> Ending {
         let ending = job::run(&mut child, job, on);
-        if ending.reusable && !is_worn(&child) {
-            self.idle.lock().push(child);
-        } else {
-            tracing::debug!(
-                child.pid = child.id(),
-                child.jobs = child.jobs,
-                "a parser child is replaced"
-            );
-            child.kill();
-            self.spawner.bury(child);
-            self.spawner.order_spare();
-        }
+        self.put_back(child, ending.reusable);
         ending
+    }
+
+    /// Keeps the child for the next job, or replaces it.
+    fn put_back(&self, mut child: ChildProcess, reusable: bool) {
+        if reusable && !is_worn(&child) {
+            self.idle.lock().push(child);
+            return;
+        }
+        tracing::debug!(
+            child.pid = child.id(),
+            child.jobs = child.jobs,
+            "a parser child is replaced"
+        );
+        child.kill();
+        self.spawner.bury(child);
+        self.spawner.order_spare();
     }
 
     fn take_slot(&self, cancel: &CancelFlag) -> Result<Slot<'_>, ParseError> {

@@ -9,5 +9,8 @@ mod support;
 
 mod corpus;
 mod csv_files;
+mod fixtures;
 mod hostile_parser;
 mod images;
+mod many;
+mod pictures;

@@ -16,6 +16,7 @@ mod records;
 mod sketch;
 mod value;
 
+use crate::document::Table;
 use crate::error::ParseError;
 use crate::formats::{Format, Input, Output, encoding};
 use crate::media::{MediaType, SNIFF_BYTES};
@@ -42,9 +43,8 @@ impl Format for Csv {
 }
 
 /// Profiles a table that was taken out of another file.
-pub(super) fn profile_text(text: Vec<u8>, out: &mut dyn Output) -> Result<(), ParseError> {
-    let table = profile::run(&mut Input::from_bytes(text), out)?;
-    out.table(table)
+pub(super) fn profile_text(text: Vec<u8>, out: &mut dyn Output) -> Result<Table, ParseError> {
+    profile::run(&mut Input::from_bytes(text), out)
 }
 
 /// What the beginning of a text looks like.

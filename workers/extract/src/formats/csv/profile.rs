@@ -210,6 +210,7 @@ impl Pass {
             columns,
             sample: self.sample,
             rows_left_out,
+            sheet: None,
         }
     }
 }

@@ -7,6 +7,7 @@
 mod exif;
 mod frames;
 mod grey;
+mod small;
 
 use std::io::{BufReader, Seek};
 
@@ -17,6 +18,7 @@ use crate::document::ImageInfo;
 use crate::error::{ParseError, short_message};
 use crate::formats::{Format, Input, Output, PageImage};
 use crate::media::MediaType;
+use crate::picture::{Picture, PictureRequest};
 use crate::request::ParseRequest;
 
 /// Longest side, in pixels.
@@ -73,6 +75,18 @@ impl Format for Image {
             data: picture.data,
         };
         out.page_image(1, image)
+    }
+
+    fn draw(&self, input: &mut Input, request: &PictureRequest) -> Result<Picture, ParseError> {
+        if request.page != 1 {
+            return Err(ParseError::PageMissing(request.page));
+        }
+        let decoded = decode(input, request.media)?;
+        Ok(small::upright(
+            &decoded.picture,
+            decoded.orientation,
+            request.width,
+        ))
     }
 }
 

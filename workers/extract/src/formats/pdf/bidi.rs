@@ -59,6 +59,8 @@ enum Kind {
     Digit,
     /// A sign that belongs to a number when digits stand on both sides, such as the comma in 1,000.
     NumberSign,
+    /// Plus and minus, which may also stand in front of a number.
+    Sign,
     /// A sign that belongs to the number it stands at: percent, currencies, degrees.
     Unit,
     /// Anything else: spaces, quotes, brackets.
@@ -87,7 +89,8 @@ fn kind(cluster: &str) -> Kind {
         BidiClass::R | BidiClass::AL => Kind::Rtl,
         BidiClass::L => Kind::Ltr,
         BidiClass::EN | BidiClass::AN => Kind::Digit,
-        BidiClass::CS | BidiClass::ES => Kind::NumberSign,
+        BidiClass::CS => Kind::NumberSign,
+        BidiClass::ES => Kind::Sign,
         BidiClass::ET => Kind::Unit,
         _ => Kind::Neutral,
     }
@@ -103,7 +106,7 @@ fn settle_units(kinds: &mut [Kind]) {
     for index in (0..kinds.len().saturating_sub(1)).rev() {
         let before_number = kinds[index + 1] == Kind::Digit;
         let is_free = index == 0 || kinds[index - 1] == Kind::Neutral;
-        let is_sign = kinds[index] == Kind::Unit || kinds[index] == Kind::NumberSign && is_free;
+        let is_sign = kinds[index] == Kind::Unit || kinds[index] == Kind::Sign && is_free;
         if before_number && is_sign {
             kinds[index] = Kind::Digit;
         }
@@ -146,10 +149,13 @@ fn left_to_right_stretch(kinds: &[Kind], end: usize) -> usize {
         // Signs and spaces inside the stretch are part of it when more of the stretch follows.
         let next = (0..start)
             .rev()
-            .find(|&at| !matches!(kinds[at], Kind::Neutral | Kind::NumberSign));
+            .find(|&at| !matches!(kinds[at], Kind::Neutral | Kind::NumberSign | Kind::Sign));
         let Some(next) = next else { return start };
         let between = &kinds[next + 1..start];
-        let signs_only = between.len() <= 1 && between.iter().all(|kind| *kind == Kind::NumberSign);
+        let signs_only = between.len() <= 1
+            && between
+                .iter()
+                .all(|kind| matches!(kind, Kind::NumberSign | Kind::Sign));
         let is_letter = kinds[next] == Kind::Ltr;
         if !belongs(kinds[next]) || !(signs_only || letters || is_letter) {
             return start;
@@ -240,6 +246,11 @@ mod tests {
             to_logical("7-\u{5D1} \u{5D0}"),
             "\u{5D0} \u{5D1}-7",
             "a hyphen ties a prefix to its number"
+        );
+        assert_eq!(
+            to_logical("\u{5D2} :3 \u{5D1}\u{5D0}"),
+            "\u{5D0}\u{5D1} 3: \u{5D2}",
+            "a colon stands behind a number"
         );
     }
 

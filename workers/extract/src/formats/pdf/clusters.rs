@@ -36,8 +36,9 @@ pub(super) fn clusters(row: &Row<'_>) -> Vec<Cluster> {
         let mut text = String::new();
         placed.glyph.text.push_to(&mut text);
         if text.is_empty() {
-            // Its text was told by the glyph before it (/ActualText); it only widens that one.
-            if let Some(last) = clusters.last_mut() {
+            // Its text was told by the glyph before it (/ActualText); it only widens that one. Behind a space it is something else
+            // that the font does not name.
+            if let Some(last) = clusters.last_mut().filter(|_| !after_space) {
                 last.u1 = last.u1.max(placed.u1);
             }
             continue;
@@ -223,6 +224,20 @@ mod tests {
             glyph("a", 60.0, 100.0, 10.0),
         ];
         assert_eq!(joined(&apart), "x^a", "a caret between letters is a caret");
+    }
+
+    #[test]
+    fn a_glyph_without_text_does_not_bridge_a_space() {
+        let mut glyphs = line("a", 50.0, 100.0, 10.0);
+        glyphs.push(glyph(" ", 55.0, 100.0, 10.0));
+        glyphs.push(Glyph {
+            advance: 5.0,
+            ..glyph("", 57.0, 100.0, 10.0)
+        });
+        glyphs.push(glyph("b", 62.0, 100.0, 10.0));
+        let rows = rows(&place(&glyphs));
+        let found = clusters(&rows[0]);
+        assert!(found[1].after_space && found[1].u0 > found[0].u1 + 2.0);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 use std::ops::Range;
 
+use super::gutters::best_gutter_within;
 use super::order::{Line, median};
 use super::words::{Word, is_written_without_spaces};
 
@@ -23,12 +24,14 @@ const LEAST_LETTERS_APART: f32 = 3.0;
 /// What stands on one side of a gutter: one entry per row of the band, empty where the side has no text.
 pub(super) struct Side<'w> {
     rows: Vec<&'w [Word]>,
+    /// How many gutters were found around it.
+    depth: usize,
 }
 
 impl<'w> Side<'w> {
     /// The words of each row on this side.
-    pub(super) fn new(rows: Vec<&'w [Word]>) -> Self {
-        Self { rows }
+    pub(super) fn new(rows: Vec<&'w [Word]>, depth: usize) -> Self {
+        Self { rows, depth }
     }
 
     fn lines(&self) -> impl Iterator<Item = &'w [Word]> {
@@ -58,6 +61,27 @@ impl<'w> Side<'w> {
         self.letters_per_line() >= LEAST_LETTERS
             && filled as f32 >= LEAST_FILLED * count as f32
             && with_cells * 2 <= count
+    }
+
+    /// Whether the side reads as running text, or is made of columns that do.
+    fn reads_down(&self, gutter: f32) -> bool {
+        self.is_running_text(gutter) || self.is_columns(gutter)
+    }
+
+    /// Whether it can be cut into columns in turn. Rows of a table seldom have as many letters.
+    fn is_columns(&self, gutter: f32) -> bool {
+        /// Pages with more columns than four are lists and tables.
+        const DEEPEST: usize = 2;
+        let with_cells = self.lines().filter(|line| has_cells(line, gutter)).count();
+        if self.depth >= DEEPEST
+            || self.letters_per_line() < 2.0 * LEAST_LETTERS
+            || with_cells * 2 <= self.count()
+        {
+            return false;
+        }
+        let rows: Vec<&[Word]> = self.lines().collect();
+        best_gutter_within(&rows, self.depth + 1)
+            .is_some_and(|inner| inner.rows.len() * 2 > rows.len())
     }
 
     /// Whether a paragraph stands on this side: lines one below the other that fill its width. Around it may be tables and figures.
@@ -131,9 +155,7 @@ pub(super) fn are_columns(left: &Side<'_>, right: &Side<'_>, gutter: f32) -> boo
             .iter()
             .all(|side| side.letters_per_line() >= LEAST_LETTERS_APART);
     }
-    [left, right]
-        .iter()
-        .all(|side| side.is_running_text(gutter))
+    [left, right].iter().all(|side| side.reads_down(gutter))
         || [left, right]
             .iter()
             .all(|side| side.holds_paragraph(gutter))
@@ -217,7 +239,7 @@ mod tests {
     }
 
     fn view(rows: &[Vec<Word>]) -> Side<'_> {
-        Side::new(rows.iter().map(Vec::as_slice).collect())
+        Side::new(rows.iter().map(Vec::as_slice).collect(), 0)
     }
 
     #[test]

@@ -8,14 +8,19 @@ use std::collections::HashSet;
 use super::bidi::{is_mostly_right_to_left, to_logical};
 use super::geometry::{Frame, Rect};
 use super::order::{Block, Line as Words, median_pitch};
-use super::words::Word;
+use super::word_boxes::{PlacedWord, word_boxes};
+use super::words::{Word, is_written_without_spaces};
 use crate::document::Line;
+use crate::structure::{PageTable, WordBox};
 
 /// The text of a page and where its lines stand.
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct PageText {
     pub(super) text: String,
     pub(super) lines: Vec<Line>,
+    /// Empty unless the places of words are wanted.
+    pub(super) words: Vec<WordBox>,
+    pub(super) tables: Vec<PageTable>,
 }
 
 /// A line with what the joining of lines needs to know.
@@ -24,6 +29,10 @@ pub(super) struct ReadLine {
     bbox: Rect,
     /// What stands between this line and the one before it.
     lead: Lead,
+    /// The table that it is a row of.
+    table: Option<usize>,
+    /// Its words; empty unless their places are wanted.
+    words: Vec<PlacedWord>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -32,11 +41,12 @@ enum Lead {
     Line,
 }
 
-/// The lines of `blocks`, whose places are in `frame`, on a page of `width` by `height` points.
+/// The lines of `blocks`, whose places are in `frame`, on a page of `size` points. With `word_boxes` each of them brings its words.
 pub(super) fn read_lines(
     blocks: &[Block],
     frame: Frame,
-    (width, height): (f32, f32),
+    size: (f32, f32),
+    word_boxes: bool,
 ) -> Vec<ReadLine> {
     let mut lines = Vec::new();
     for block in blocks {
@@ -48,18 +58,61 @@ pub(super) fn read_lines(
             } else {
                 Lead::Paragraph
             };
-            let text = spaced_list_number(reading_text(words));
-            let bbox = frame.rect_out(bounds(words)).clamp_to(width, height);
-            lines.push(ReadLine { text, bbox, lead });
+            let placed = if word_boxes {
+                placed_words(words, frame, size)
+            } else {
+                Vec::new()
+            };
+            lines.push(ReadLine {
+                text: spaced_list_number(reading_text(words)),
+                bbox: place(bounds(words), frame, size),
+                lead,
+                table: table_of(words),
+                words: placed,
+            });
         }
     }
     lines
 }
 
+fn place(rect: Rect, frame: Frame, (width, height): (f32, f32)) -> Rect {
+    frame.rect_out(rect).clamp_to(width, height)
+}
+
+fn placed_words(words: &[Word], frame: Frame, size: (f32, f32)) -> Vec<PlacedWord> {
+    let placed = |word: &Word| PlacedWord {
+        text: word.text.clone(),
+        bbox: place(bounds(std::slice::from_ref(word)), frame, size),
+    };
+    words.iter().flat_map(Word::parts).map(placed).collect()
+}
+
+/// The table that a line is a row of, when it is nothing else.
+fn table_of(words: &[Word]) -> Option<usize> {
+    match words {
+        [
+            Word {
+                table: Some(row), ..
+            },
+        ] => Some(row.table),
+        _ => None,
+    }
+}
+
 /// The words of a line in reading order: those of a right-to-left line turned around, cell by cell if it is a row of a table.
-fn reading_text(words: &Words) -> String {
+pub(super) fn reading_text(words: &Words) -> String {
     /// White space between cells, as a share of the font size.
     const CELL_GAP: f32 = 1.0;
+    if let [
+        Word {
+            table: Some(_),
+            text,
+            ..
+        },
+    ] = &words[..]
+    {
+        return text.clone();
+    }
     let visual = joined(words);
     if !is_mostly_right_to_left(&visual) {
         return to_logical(&visual);
@@ -94,6 +147,13 @@ fn spaced_list_number(mut line: String) -> String {
 }
 
 fn starts_paragraph(before: &Words, line: &Words, pitch: f32) -> bool {
+    if table_of(before).is_some() || table_of(line).is_some() {
+        return table_of(before) != table_of(line);
+    }
+    starts_paragraph_of_text(before, line, pitch)
+}
+
+fn starts_paragraph_of_text(before: &Words, line: &Words, pitch: f32) -> bool {
     /// Lines further apart than this many line distances belong to different paragraphs.
     const APART: f32 = 1.35;
     /// Lines whose font sizes differ more than this are heading and text.
@@ -105,7 +165,7 @@ fn starts_paragraph(before: &Words, line: &Words, pitch: f32) -> bool {
     apart || before_size > SIZE_CHANGE * line_size || line_size > SIZE_CHANGE * before_size
 }
 
-fn bounds(words: &Words) -> Rect {
+fn bounds(words: &[Word]) -> Rect {
     /// Shares of the font size above and below the baseline; fonts give their own, but rarely true, values.
     const ASCENT: f32 = 0.8;
     const DESCENT: f32 = 0.22;
@@ -115,14 +175,40 @@ fn bounds(words: &Words) -> Rect {
         x1: word.u1,
         y1: word.v + DESCENT * word.size,
     };
-    let first = of(&words[0]);
-    words.iter().fold(first, |rect, word| rect.union(of(word)))
+    let places = words.iter().flat_map(Word::parts).map(of);
+    places.reduce(Rect::union).unwrap_or_else(|| of(&words[0]))
 }
 
-/// Joins lines into the text of a page.
-pub(super) fn compose(lines: &[ReadLine]) -> PageText {
-    let vocabulary = vocabulary(lines);
-    let mut page = PageText::default();
+/// The lines of a cell as one.
+pub(super) fn joined_lines(lines: &[String]) -> String {
+    let nothing = HashSet::new();
+    let mut joined = String::new();
+    for (index, line) in lines.iter().enumerate() {
+        let next = lines.get(index + 1);
+        let divided = next.and_then(|next| first_half(line, next, &nothing));
+        joined.extend(
+            divided
+                .unwrap_or(line)
+                .chars()
+                .filter(|c| *c != SOFT_HYPHEN),
+        );
+        let is_dense = |c: Option<char>| c.is_some_and(is_written_without_spaces);
+        let is_tight =
+            |next: &String| is_dense(line.chars().next_back()) && is_dense(next.chars().next());
+        if divided.is_none() && next.is_some_and(|next| !is_tight(next)) {
+            joined.push(' ');
+        }
+    }
+    joined
+}
+
+/// Joins lines into the text of a page that holds `tables`.
+pub(super) fn compose(lines: &[ReadLine], tables: Vec<PageTable>) -> PageText {
+    let vocabulary = vocabulary(lines.iter().map(|line| line.text.as_str()));
+    let mut page = PageText {
+        tables,
+        ..PageText::default()
+    };
     let mut characters = 0;
     for (index, line) in lines.iter().enumerate() {
         let next = lines.get(index + 1).filter(|next| next.lead == Lead::Line);
@@ -135,12 +221,15 @@ pub(super) fn compose(lines: &[ReadLine]) -> PageText {
         let start = characters;
         characters += text.chars().count() as u32;
         page.text.push_str(&text);
+        page.words.extend(word_boxes(&text, start, &line.words));
+        if let Some(table) = line.table.and_then(|table| page.tables.get_mut(table)) {
+            // Its rows follow each other; the first one finds it without an end.
+            table.start = if table.end == 0 { start } else { table.start };
+            table.end = characters;
+        }
         let Rect { x0, y0, x1, y1 } = line.bbox;
-        page.lines.push(Line {
-            start,
-            end: characters,
-            bbox: [x0, y0, x1, y1],
-        });
+        page.lines
+            .push(Line::new(start, characters, [x0, y0, x1, y1]));
         let separator = match lines.get(index + 1).map(|next| next.lead) {
             _ if divided.is_some() => "",
             Some(Lead::Paragraph) => "\n\n",
@@ -153,22 +242,42 @@ pub(super) fn compose(lines: &[ReadLine]) -> PageText {
     page
 }
 
+/// The text of another engine with its divided words put together.
+pub(super) fn rejoined(text: &str) -> String {
+    let lines: Vec<&str> = text.split('\n').collect();
+    let vocabulary = vocabulary(lines.iter().copied());
+    let mut joined = String::with_capacity(text.len());
+    for (index, line) in lines.iter().enumerate() {
+        let next = lines.get(index + 1);
+        let divided = next.and_then(|next| first_half(line, next, &vocabulary));
+        joined.extend(
+            divided
+                .unwrap_or(line)
+                .chars()
+                .filter(|c| *c != SOFT_HYPHEN),
+        );
+        if next.is_some() && divided.is_none() {
+            joined.push('\n');
+        }
+    }
+    joined
+}
+
 const SOFT_HYPHEN: char = '\u{AD}';
 
 /// Words of the page that stand undivided, in lower case.
-fn vocabulary(lines: &[ReadLine]) -> HashSet<String> {
+fn vocabulary<'l>(lines: impl Iterator<Item = &'l str>) -> HashSet<String> {
     let mut words = HashSet::new();
     let mut after_hyphen = false;
     for line in lines {
         let all = line
-            .text
             .split(|c: char| !c.is_alphabetic() && c != '-')
             .skip(usize::from(after_hyphen));
         words.extend(
             all.filter(|word| !word.is_empty() && !word.ends_with('-'))
                 .map(str::to_lowercase),
         );
-        after_hyphen = line.text.ends_with(['-', '\u{2010}', SOFT_HYPHEN]);
+        after_hyphen = line.ends_with(['-', '\u{2010}', SOFT_HYPHEN]);
     }
     words
 }
@@ -213,11 +322,10 @@ mod tests {
             .iter()
             .map(|(text, y)| words(text, 50.0, *y, 10.0))
             .collect();
-        compose(&read_lines(
-            &[block],
-            Frame::of(Angle::UPRIGHT),
-            (600.0, 800.0),
-        ))
+        compose(
+            &read_lines(&[block], Frame::of(Angle::UPRIGHT), (600.0, 800.0), false),
+            vec![],
+        )
     }
 
     #[test]
@@ -285,6 +393,15 @@ mod tests {
     }
 
     #[test]
+    fn divided_words_of_another_engine_are_put_together_too() {
+        assert_eq!(
+            rejoined("the exam-\nple was\n\nfound"),
+            "the example was\n\nfound"
+        );
+        assert_eq!(rejoined("the Rhine-\nMain area"), "the Rhine-\nMain area");
+    }
+
+    #[test]
     fn a_tight_list_number_is_set_apart() {
         assert_eq!(composed(&[("10.Plankton", 100.0)]).text, "10. Plankton");
         assert_eq!(
@@ -298,11 +415,8 @@ mod tests {
         let mut row = words("1 296", 50.0, 100.0, 10.0);
         row.extend(words("\u{5D1}\u{5D0} \u{5D2}", 200.0, 100.0, 10.0));
         let block: Block = vec![row];
-        let page = compose(&read_lines(
-            &[block],
-            Frame::of(Angle::UPRIGHT),
-            (600.0, 800.0),
-        ));
+        let lines = read_lines(&[block], Frame::of(Angle::UPRIGHT), (600.0, 800.0), false);
+        let page = compose(&lines, vec![]);
         assert_eq!(page.text, "\u{5D2} \u{5D0}\u{5D1} 1 296");
     }
 

@@ -17,7 +17,8 @@ use hayro_interpret::{
 use super::codes::name_unknown;
 use super::geometry::Angle;
 use super::glyph::{Glyph, GlyphText};
-use super::limits::{MAX_CLIPS, MAX_DRAW_CALLS, MAX_GLYPHS};
+use super::limits::{MAX_CLIPS, MAX_DRAW_CALLS, MAX_GLYPHS, MAX_PICTURES};
+use super::rulings::Rulings;
 use super::score::is_junk;
 use super::strings::decode_text_string;
 
@@ -29,12 +30,16 @@ pub(super) struct OverBudget;
 pub(super) struct PageContent {
     /// The glyphs in the order in which they are drawn.
     pub(super) glyphs: Vec<Glyph>,
+    /// Straight lines along and across the page.
+    pub(super) rulings: Rulings,
     /// Drawing calls that are not glyphs.
     pub(super) draw_calls: u32,
     /// Lines, areas and pictures that leave a mark on white paper.
     pub(super) marks: u32,
     /// Pixels of all pictures at their full size.
     pub(super) source_pixels: u64,
+    /// Where the first pictures stand.
+    pub(super) pictures: Vec<Rect>,
     /// Largest share of the page that one picture covers, 0 to 1.
     pub(super) picture_share: f32,
     /// Whether the page was left before its end.
@@ -290,6 +295,9 @@ fn is_visible(paint: &Paint<'_>) -> bool {
 impl<'a> Device<'a> for TextDevice {
     fn draw_path(&mut self, path: &BezPath, props: DrawProps<'a>, _: &DrawMode) {
         self.count_call();
+        if is_visible(&props.paint) {
+            self.content.rulings.add(path, props.transform);
+        }
         if self.content.marks == 0 {
             let bounds = props.transform.transform_rect_bbox(path.bounding_box());
             // A line has no area.
@@ -328,6 +336,9 @@ impl<'a> Device<'a> for TextDevice {
             .intersect(self.page);
         if place.area() > 0.0 {
             self.content.marks += 1;
+            if self.content.pictures.len() < MAX_PICTURES {
+                self.content.pictures.push(place);
+            }
             let share = (place.area() / self.page.area()) as f32;
             self.content.picture_share = self.content.picture_share.max(share);
         }

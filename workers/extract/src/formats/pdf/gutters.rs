@@ -56,7 +56,13 @@ impl Gutter {
 
 /// The gutter with the most text on both sides that separates columns.
 pub(super) fn best_gutter(rows: &[Line]) -> Option<Gutter> {
-    let words: usize = rows.iter().map(Vec::len).sum();
+    let rows: Vec<&[Word]> = rows.iter().map(Vec::as_slice).collect();
+    best_gutter_within(&rows, 0)
+}
+
+/// The same among rows of which only a part is looked at, `depth` cuts below the page.
+pub(super) fn best_gutter_within(rows: &[&[Word]], depth: usize) -> Option<Gutter> {
+    let words: usize = rows.iter().map(|row| row.len()).sum();
     if !(GUTTER_ROWS..=MAX_ROWS).contains(&rows.len()) || words > MAX_WORDS {
         return None;
     }
@@ -73,12 +79,13 @@ pub(super) fn best_gutter(rows: &[Line]) -> Option<Gutter> {
         let band = &rows[gutter.rows.clone()];
         let left: Vec<&[Word]> = band.iter().map(|row| gutter.split(row).0).collect();
         let right: Vec<&[Word]> = band.iter().map(|row| gutter.split(row).1).collect();
-        are_columns(&Side::new(left), &Side::new(right), gutter.width()).then_some(gutter)
+        let (left, right) = (Side::new(left, depth), Side::new(right, depth));
+        are_columns(&left, &right, gutter.width()).then_some(gutter)
     })
 }
 
 /// Every gap of a row or between the rows of two columns, followed up and down as far as no row crosses it.
-fn candidates(rows: &[Line], least_width: f32) -> Vec<Gutter> {
+fn candidates(rows: &[&[Word]], least_width: f32) -> Vec<Gutter> {
     let mut gutters: Vec<Gutter> = Vec::new();
     for index in 0..rows.len() {
         for (u0, u1) in gaps(rows, index) {
@@ -106,8 +113,8 @@ fn candidates(rows: &[Line], least_width: f32) -> Vec<Gutter> {
 }
 
 /// White space inside a row, and beside it when the next row stands wholly on the other side of that space.
-fn gaps(rows: &[Line], index: usize) -> impl Iterator<Item = (f32, f32)> {
-    let row = &rows[index];
+fn gaps(rows: &[&[Word]], index: usize) -> impl Iterator<Item = (f32, f32)> {
+    let row = rows[index];
     let inside = row.windows(2).map(|pair| (pair[0].u1, pair[1].u0));
     let beside = rows.get(index + 1).and_then(|next| {
         let (end, next_end) = (row[row.len() - 1].u1, next[next.len() - 1].u1);
@@ -120,7 +127,7 @@ fn gaps(rows: &[Line], index: usize) -> impl Iterator<Item = (f32, f32)> {
     inside.chain(beside)
 }
 
-fn grown(rows: &[Line], mut gutter: Gutter, least_width: f32) -> Gutter {
+fn grown(rows: &[&[Word]], mut gutter: Gutter, least_width: f32) -> Gutter {
     while let Some(row) = rows.get(gutter.rows.end)
         && let Some((u0, u1)) = narrowed(row, &gutter, least_width)
     {
@@ -155,18 +162,18 @@ fn narrowed(row: &[Word], gutter: &Gutter, least_width: f32) -> Option<(f32, f32
 }
 
 /// The gutter without a row or two at its ends that have text on one side only and stand apart: headings, page headers and footers.
-fn trimmed(rows: &[Line], mut gutter: Gutter) -> Option<Gutter> {
+fn trimmed(rows: &[&[Word]], mut gutter: Gutter) -> Option<Gutter> {
     /// Rows further apart than this many line distances are apart.
     const APART: f32 = 1.9;
     /// More rows than this are text of the column.
     const MOST_ROWS: usize = 2;
     let band = &rows[gutter.rows.clone()];
     let apart = APART * column_pitch(band, &gutter);
-    let one_sided = |row: &Line| {
+    let one_sided = |row: &&[Word]| {
         let (left, right) = gutter.split(row);
         left.is_empty() || right.is_empty()
     };
-    let is_apart = |pair: &[Line]| pair[1][0].v - pair[0][0].v > apart;
+    let is_apart = |pair: &[&[Word]]| pair[1][0].v - pair[0][0].v > apart;
     let top = (1..=MOST_ROWS.min(band.len() - 1))
         .filter(|&count| band[..count].iter().all(one_sided) && is_apart(&band[count - 1..=count]))
         .max();
@@ -183,9 +190,9 @@ fn trimmed(rows: &[Line], mut gutter: Gutter) -> Option<Gutter> {
 
 /// The usual distance between baselines in the looser of the two columns. Over both, it would be too small where they do not share
 /// baselines.
-fn column_pitch(band: &[Line], gutter: &Gutter) -> f32 {
+fn column_pitch(band: &[&[Word]], gutter: &Gutter) -> f32 {
     let pitch = |is_left: bool| {
-        let side = |row: &&Line| {
+        let side = |row: &&&[Word]| {
             let (left, right) = gutter.split(row);
             !(if is_left { left } else { right }).is_empty()
         };
@@ -195,6 +202,12 @@ fn column_pitch(band: &[Line], gutter: &Gutter) -> f32 {
     pitch(true).max(pitch(false))
 }
 
-fn median_size(rows: &[Line]) -> f32 {
-    median(rows.iter().flatten().map(|word| word.size).collect())
+fn median_size(rows: &[&[Word]]) -> f32 {
+    median(
+        rows.iter()
+            .copied()
+            .flatten()
+            .map(|word| word.size)
+            .collect(),
+    )
 }

@@ -19,6 +19,9 @@ pub(super) const MAX_DRAW_CALLS: u32 = 2_000_000;
 /// make 2^30.
 pub(super) const MAX_CLIPS: u32 = 300_000;
 
+/// Most pictures of one page that are looked at for text. Scanners write pages in some ten strips.
+pub(super) const MAX_PICTURES: usize = 64;
+
 /// Largest content stream, decoded: page descriptions above 64 MiB are not written by anything but compression bombs.
 pub(super) const MAX_CONTENT_BYTES: u64 = 64 << 20;
 

@@ -14,26 +14,37 @@ mod cmaps;
 mod codes;
 mod columns;
 mod compose;
+mod destinations;
 mod device;
+mod forms;
 mod geometry;
 mod glyph;
+mod grid;
 mod gutters;
 mod inflate;
 mod limits;
+mod links;
 mod metadata;
 mod named_engine;
 mod open;
 mod order;
+mod outline;
 mod owner_password;
 mod page_cost;
+mod picture;
+mod picture_part;
 mod raster;
 mod reader;
 mod rows;
+mod rulings;
 mod salvage;
 mod score;
 mod strings;
+mod tables;
 mod text_layer;
 mod vote;
+mod widgets;
+mod word_boxes;
 mod words;
 
 #[cfg(test)]
@@ -44,13 +55,19 @@ mod testing;
 #[cfg(test)]
 mod tests;
 
+use std::ops::Range;
+
 use crate::document::Warning;
 use crate::error::ParseError;
 use crate::formats::{Format, Input, Output};
 use crate::limits::MAX_PAGES;
 use crate::media::MediaType;
+use crate::picture::{Picture, PictureRequest};
 use crate::request::ParseRequest;
 
+pub(crate) use words::is_written_without_spaces;
+
+use destinations::Destinations;
 use limits::MAX_FILE_BYTES;
 use reader::PageReader;
 
@@ -76,6 +93,10 @@ impl Format for Pdf {
             out.warning(Warning::new("document_damaged", message));
         }
         metadata::send(&opened.pdf, out);
+        let destinations = Destinations::new(&opened.pdf);
+        outline::send(&opened.pdf, &destinations, out);
+        forms::send(&opened.pdf, &destinations, out);
+        drop(destinations);
         let total = opened.pdf.pages().len().min(MAX_PAGES as usize);
         if opened.pdf.pages().len() > total {
             let left_out = opened.pdf.pages().len() - total;
@@ -85,12 +106,24 @@ impl Format for Pdf {
             ));
         }
         out.progress(0, Some(total as u32))?;
-        let mut reader = PageReader::new(&opened, total);
-        let mut next = reader.read_from(&opened.pdf, 0, out)?;
-        while next < total {
+        let pages = wanted_pages(request, total);
+        let mut reader = PageReader::new(&opened, pages.end, request.word_boxes);
+        let mut next = reader.read_from(&opened.pdf, pages.start, out)?;
+        while next < pages.end {
             opened.pdf = opened.again()?;
             next = reader.read_from(&opened.pdf, next, out)?;
         }
         Ok(())
     }
+
+    fn draw(&self, input: &mut Input, request: &PictureRequest) -> Result<Picture, ParseError> {
+        picture::draw(input, request)
+    }
+}
+
+/// The pages to read, counted from 0.
+fn wanted_pages(request: &ParseRequest, total: usize) -> Range<usize> {
+    let (first, last) = request.pages.unwrap_or((1, MAX_PAGES));
+    let end = total.min(last as usize);
+    (first as usize).saturating_sub(1).min(end)..end
 }

@@ -11,6 +11,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use lopdf::{Dictionary, Document, LoadOptions, Object, ObjectId, Stream};
 use pdf_extract::{ConvertToFmt, PlainTextOutput, output_doc_page};
 
+use super::compose::rejoined;
 use super::glyph::GlyphText;
 use super::inflate::inflates_beyond;
 use super::limits::{
@@ -67,7 +68,7 @@ impl PdfExtract {
             Some(text.0)
         });
         let text = catch_unwind(read).ok().flatten()?;
-        Some(cleaned(&text))
+        Some(rejoined(&cleaned(&text)))
     }
 }
 

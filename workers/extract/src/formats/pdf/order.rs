@@ -171,6 +171,23 @@ mod tests {
     }
 
     #[test]
+    fn three_columns_are_read_one_after_the_other() {
+        const THIRD: [&str; 4] = [
+            "every letter that came in",
+            "was entered in the ledger",
+            "before noon and answered",
+            "on the day it had arrived",
+        ];
+        let rows = (0..4)
+            .map(|n| {
+                let cells = [(LEFT[n], 50.0), (RIGHT[n], 210.0), (THIRD[n], 370.0)];
+                row(&cells, 100.0 + PITCH * n as f32)
+            })
+            .collect();
+        assert_eq!(read(rows), [LEFT, RIGHT, THIRD].concat());
+    }
+
+    #[test]
     fn columns_on_baselines_of_their_own_are_columns() {
         let mut rows: Vec<Line> = Vec::new();
         for n in 0..4 {

@@ -8,24 +8,32 @@ use hayro_interpret::hayro_syntax::page::Page as PdfPage;
 use hayro_interpret::{InterpreterCache, InterpreterSettings};
 
 use super::cmaps;
+use super::compose::PageText;
 use super::device::PageContent;
 use super::limits::{
     MAX_TEXT_BYTES, RASTER_MAX_DRAW_CALLS, RASTER_MAX_SOURCE_PIXELS, REOPEN_BYTES,
 };
+use super::links;
 use super::named_engine::PdfExtract;
 use super::open::Opened;
+use super::picture_part;
 use super::raster;
 use super::score::Score;
 use super::text_layer::{Outcome, interpret, text_of};
 use super::vote::{Chosen, choose};
-use crate::document::{EmptyReason, Page, TextEngine, Warning};
+use super::widgets;
+use crate::document::{EmptyReason, Page, Warning};
 use crate::error::ParseError;
 use crate::formats::{Output, PageImage};
+use crate::ocr::looks_like_text;
 
 /// Reads the pages of one document.
 pub(super) struct PageReader {
     total: usize,
     settings: InterpreterSettings,
+    word_boxes: bool,
+    /// Whether a page was read.
+    has_read: bool,
     named: NamedEngine,
     text_bytes: usize,
 }
@@ -42,8 +50,8 @@ enum NamedEngine {
 }
 
 impl PageReader {
-    /// A reader for the first `total` pages of `opened`.
-    pub(super) fn new(opened: &Opened, total: usize) -> Self {
+    /// A reader for the first `total` pages of `opened`, with the places of words if wanted.
+    pub(super) fn new(opened: &Opened, total: usize, word_boxes: bool) -> Self {
         let named = NamedEngine::NotOpened {
             bytes: Arc::clone(&opened.bytes),
             password: opened.password.clone(),
@@ -52,6 +60,8 @@ impl PageReader {
         Self {
             total,
             settings: cmaps::settings(),
+            word_boxes,
+            has_read: false,
             named,
             text_bytes: 0,
         }
@@ -91,20 +101,24 @@ impl PageReader {
         fonts: &InterpreterCache<'a>,
         out: &mut dyn Output,
     ) -> Result<usize, ParseError> {
-        let (content, outcome) = interpret(page, fonts, &self.settings);
+        let (mut content, outcome) = interpret(page, fonts, &self.settings);
         warn_about(outcome, number, out);
+        links::send(page, number, out);
+        content.glyphs.extend(widgets::glyphs(page));
         let size = page.render_dimensions();
-        let reading = text_of(&content.glyphs, size);
+        let reading = text_of(&content, size, self.word_boxes);
         // What stops hayro would stop pdf-extract too, which cannot be stopped.
-        let named = if outcome == Outcome::OverBudget {
+        let named = if outcome == Outcome::OverBudget || self.can_go_out(&reading) {
             None
         } else {
             self.read_named(number, out)
         };
+        self.has_read = true;
         let chosen = choose(reading, named);
         if has_usable_text(&chosen.text, &content) {
             self.text_bytes += chosen.text.len();
             out.page(with_text(number, size, chosen))?;
+            self.recognise_part(page, &content, number, out)?;
         } else {
             match self.picture(page, &content, outcome) {
                 Ok(image) => out.page_image(number, image)?,
@@ -118,6 +132,17 @@ impl PageReader {
             page.page_stream()
         };
         Ok(kept.map_or(0, <[u8]>::len))
+    }
+
+    /// Whether the first page of a long document is good enough to go out at once: opening a document takes pdf-extract as long as
+    /// reading a good part of it.
+    fn can_go_out(&self, reading: &PageText) -> bool {
+        /// Pages from which a document is long.
+        const LONG: usize = 16;
+        /// Share of good text of a reading that pdf-extract hardly betters.
+        const GOOD: f32 = 0.9;
+        let is_first = matches!(self.named, NamedEngine::NotOpened { .. }) && !self.has_read;
+        is_first && self.total >= LONG && Score::of(&reading.text).share() >= GOOD
     }
 
     fn read_named(&mut self, number: u32, out: &mut dyn Output) -> Option<String> {
@@ -142,6 +167,34 @@ impl PageReader {
         }
     }
 
+    /// Hands out the pictures of a page with text that are not in its text layer, if they look like text.
+    fn recognise_part<'a>(
+        &self,
+        page: &'a PdfPage<'a>,
+        content: &PageContent,
+        number: u32,
+        out: &mut dyn Output,
+    ) -> Result<(), ParseError> {
+        let part = picture_part::part(content, page.render_dimensions());
+        let Some(part) = part.filter(|_| can_be_drawn(content)) else {
+            return Ok(());
+        };
+        let Some(image) = self.drawn(page) else {
+            return Ok(());
+        };
+        let image = picture_part::cut(image, part, &content.glyphs);
+        if !looks_like_text(&image) {
+            return Ok(());
+        }
+        let place = [part.x0, part.y0, part.x1, part.y1].map(|edge| edge as f32);
+        out.page_part(number, place, image)
+    }
+
+    fn drawn<'a>(&self, page: &'a PdfPage<'a>) -> Option<PageImage> {
+        // A cache of its own: pages that are drawn are few, and what it keeps is large.
+        raster::draw(page, &RenderCache::new(), &self.settings)
+    }
+
     fn picture<'a>(
         &self,
         page: &'a PdfPage<'a>,
@@ -157,20 +210,20 @@ impl PageReader {
         if is_empty && outcome != Outcome::Panicked {
             return Err(when_empty);
         }
-        if content.draw_calls > RASTER_MAX_DRAW_CALLS
-            || content.source_pixels > RASTER_MAX_SOURCE_PIXELS
-        {
+        if !can_be_drawn(content) {
             return Err(EmptyReason::Limit);
         }
-        // A cache of its own: pages that are drawn are few, and what it keeps is large.
-        let image = raster::draw(page, &RenderCache::new(), &self.settings)
-            .ok_or(EmptyReason::NoTextLayer)?;
+        let image = self.drawn(page).ok_or(EmptyReason::NoTextLayer)?;
         if raster::is_uniform(&image) {
             Err(when_empty)
         } else {
             Ok(image)
         }
     }
+}
+
+fn can_be_drawn(content: &PageContent) -> bool {
+    content.draw_calls <= RASTER_MAX_DRAW_CALLS && content.source_pixels <= RASTER_MAX_SOURCE_PIXELS
 }
 
 fn warn_about(outcome: Outcome, number: u32, out: &mut dyn Output) {
@@ -204,31 +257,22 @@ fn has_usable_text(text: &str, content: &PageContent) -> bool {
     letters > 0 && score.is_readable() && !is_scan && !is_made_up
 }
 
-fn with_text(number: u32, (width, height): (f32, f32), chosen: Chosen) -> Page {
+fn with_text(number: u32, size: (f32, f32), chosen: Chosen) -> Page {
     Page {
-        number,
-        width,
-        height,
         text: chosen.text,
         engine: chosen.engine,
         score: chosen.score,
-        confidence: None,
         lines: chosen.lines,
-        empty_reason: None,
+        words: chosen.words,
+        tables: chosen.tables,
+        ..Page::empty(number, size)
     }
 }
 
-fn without_text(number: u32, (width, height): (f32, f32), reason: EmptyReason) -> Page {
+fn without_text(number: u32, size: (f32, f32), reason: EmptyReason) -> Page {
     Page {
-        number,
-        width,
-        height,
-        text: String::new(),
-        engine: TextEngine::None,
-        score: 0.0,
-        confidence: None,
-        lines: Vec::new(),
         empty_reason: Some(reason),
+        ..Page::empty(number, size)
     }
 }
 

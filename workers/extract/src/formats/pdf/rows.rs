@@ -196,19 +196,38 @@ fn leans_on(run: &Run, band: &Band, runs: &[Run]) -> bool {
 
 impl Band {
     fn row<'g>(&self, runs: &[Run], glyphs: &[Placed<'g>]) -> Row<'g> {
-        let mut row: Vec<Placed<'g>> = self
-            .runs
-            .iter()
-            .flat_map(|&index| &glyphs[runs[index].first..][..runs[index].count])
-            .copied()
-            .collect();
+        let mut row: Vec<(f32, Placed<'g>)> = Vec::new();
+        for run in self.runs.iter().map(|&index| &runs[index]) {
+            let mut base: Option<Placed<'g>> = None;
+            for glyph in &glyphs[run.first..][..run.count] {
+                match base.filter(|base| follows_its_letter(glyph, base)) {
+                    Some(base) => row.push((base.u0, *glyph)),
+                    None => {
+                        row.push((glyph.u0, *glyph));
+                        base = Some(*glyph);
+                    }
+                }
+            }
+        }
         // Stable: glyphs in the same place (a letter and its accent) stay in drawing order.
-        row.sort_by(|a, b| a.u0.total_cmp(&b.u0));
+        row.sort_by(|a, b| a.0.total_cmp(&b.0));
         Row {
             v: self.v,
-            glyphs: row,
+            glyphs: row.into_iter().map(|(_, glyph)| glyph).collect(),
         }
     }
+}
+
+/// Whether a mark belongs to the letter drawn before it, wherever its own origin is: in the scripts of India and its neighbours to the
+/// east marks are drawn after their letter, from its far end.
+fn follows_its_letter(glyph: &Placed<'_>, base: &Placed<'_>) -> bool {
+    let is_such_mark = |c: char| {
+        matches!(c, '\u{900}'..='\u{109F}' | '\u{1780}'..='\u{17FF}') && is_combining_mark(c)
+    };
+    let size = glyph.glyph.size;
+    glyph.glyph.text.single().is_some_and(is_such_mark)
+        && glyph.u0 > base.u0 - 0.1 * size
+        && glyph.u0 < base.u1 + 0.3 * size
 }
 
 #[cfg(test)]
@@ -255,6 +274,20 @@ mod tests {
             glyph("\u{627}", 10.0, 100.0, 10.0),
         ];
         assert_eq!(texts(&rows(&place(&glyphs))), ["\u{627}\u{64B}"]);
+    }
+
+    #[test]
+    fn a_thai_mark_stays_with_the_letter_it_was_drawn_after() {
+        let mark = Glyph {
+            advance: 0.0,
+            ..glyph("\u{E35}", 15.3, 100.0, 10.0)
+        };
+        let glyphs = [
+            glyph("\u{E21}", 10.0, 100.0, 10.0),
+            mark,
+            glyph("\u{E2D}", 15.1, 100.0, 10.0),
+        ];
+        assert_eq!(texts(&rows(&place(&glyphs))), ["\u{E21}\u{E35}\u{E2D}"]);
     }
 
     #[test]

@@ -54,17 +54,13 @@ impl Score {
         const LONGEST: usize = 24;
         /// Letters of an average word and the space after it.
         const ORDINARY: f32 = 6.0;
-        let dense = core
-            .chars()
-            .filter(|&c| is_written_without_spaces(c))
-            .count();
+        let dense: f32 = core.chars().map(words_in).sum();
         let junk = core.chars().filter(|&c| is_junk(c)).count();
         let letters = core.chars().count() - junk;
         match (letters, junk) {
             (0, 0) => {}
             (0, _) => self.junk += 1.0,
-            // Text without spaces has about two characters a word.
-            _ if dense > 0 => self.words += (dense as f32 / 2.0).max(1.0),
+            _ if dense > 0.0 => self.words += dense.max(1.0),
             (_, 1..) => self.broken += 1.0,
             (1, _) if core.chars().all(char::is_numeric) => self.digits += 1.0,
             (1, _) => self.singles += 1.0,
@@ -109,6 +105,17 @@ impl Score {
         /// Least share of the glyphs; the others may be numbers, signs and spaces.
         const LEAST: f32 = 0.4;
         self.words * WORD >= LEAST * glyphs as f32
+    }
+}
+
+/// Words that a character of text without spaces stands for: half a word of Chinese or Japanese, less of the alphabets of the languages
+/// between India and China.
+fn words_in(c: char) -> f32 {
+    match c {
+        // Thai, Lao, Tibetan, Burmese, Khmer.
+        '\u{E00}'..='\u{FFF}' | '\u{1000}'..='\u{109F}' | '\u{1780}'..='\u{17FF}' => 0.2,
+        _ if is_written_without_spaces(c) => 0.5,
+        _ => 0.0,
     }
 }
 
@@ -202,6 +209,7 @@ mod tests {
     #[test]
     fn text_without_spaces_is_plausible() {
         assert!(Score::of("人人生而自由,在尊严和权利上一律平等。").share() > 0.9);
+        assert!(Score::of("มนุษย์ทั้งหลายเกิดมามีอิสระและเสมอภาคกันในเกียรติศักดิ์").share() > 0.9);
     }
 
     #[test]

@@ -58,6 +58,7 @@ pub(super) fn words(text: &str, x: f32, y: f32, size: f32) -> Vec<Word> {
             u1: end,
             v: y,
             size,
+            table: None,
         });
         at = end + step;
     }

@@ -20,6 +20,7 @@ use super::inflate::inflates_beyond;
 use super::limits::MAX_CONTENT_BYTES;
 use super::order::reading_order;
 use super::rows::{Placed, rows};
+use super::tables::take_tables;
 use super::words::words;
 
 /// What became of the interpretation of a page.
@@ -99,20 +100,23 @@ pub(super) fn is_unreadable(page: &Page<'_>) -> bool {
     is_nothing && !is_blank()
 }
 
-/// The text that `glyphs` make on a page of `size` points, in reading order.
-pub(super) fn text_of(glyphs: &[Glyph], size: (f32, f32)) -> PageText {
-    let mut lines = Vec::new();
-    for angle in angles(glyphs) {
+/// The text that `content` makes on a page of `size` points, in reading order, with its tables; with the places of words if wanted.
+pub(super) fn text_of(content: &PageContent, size: (f32, f32), word_boxes: bool) -> PageText {
+    let (mut lines, mut tables) = (Vec::new(), Vec::new());
+    for angle in angles(&content.glyphs) {
         let frame = Frame::of(angle);
-        let placed: Vec<Placed<'_>> = glyphs
+        let placed: Vec<Placed<'_>> = content
+            .glyphs
             .iter()
             .filter(|glyph| glyph.angle == angle)
             .map(|glyph| place(glyph, frame))
             .collect();
-        let rows = rows(&placed).iter().map(words).collect();
-        lines.extend(read_lines(&reading_order(rows), frame, size));
+        let mut rows = rows(&placed).iter().map(words).collect();
+        let rulings = content.rulings.in_frame(frame);
+        tables.extend(take_tables(&mut rows, &rulings, frame, tables.len()));
+        lines.extend(read_lines(&reading_order(rows), frame, size, word_boxes));
     }
-    compose(&lines)
+    compose(&lines, tables)
 }
 
 fn place(glyph: &Glyph, frame: Frame) -> Placed<'_> {
@@ -143,16 +147,19 @@ mod tests {
     use super::super::testing::{glyph, line};
     use super::*;
 
-    const PAGE: (f32, f32) = (600.0, 800.0);
+    fn read(glyphs: Vec<Glyph>) -> PageText {
+        let content = PageContent {
+            glyphs,
+            ..PageContent::default()
+        };
+        text_of(&content, (600.0, 800.0), false)
+    }
 
     #[test]
     fn words_lines_and_paragraphs_come_out_of_glyphs() {
         let mut glyphs = line("the second line", 50.0, 112.0, 10.0);
         glyphs.extend(line("the first line", 50.0, 100.0, 10.0));
-        assert_eq!(
-            text_of(&glyphs, PAGE).text,
-            "the first line\nthe second line"
-        );
+        assert_eq!(read(glyphs).text, "the first line\nthe second line");
     }
 
     #[test]
@@ -163,7 +170,7 @@ mod tests {
         };
         let mut glyphs = vec![up("u", 300.0), up("p", 295.0)];
         glyphs.extend(line("horizontal text", 50.0, 100.0, 10.0));
-        let page = text_of(&glyphs, PAGE);
+        let page = read(glyphs);
         assert_eq!(page.text, "horizontal text\n\nup");
         let [x0, y0, x1, y1] = page.lines[1].bbox;
         assert!(
@@ -175,6 +182,6 @@ mod tests {
 
     #[test]
     fn a_page_without_glyphs_has_no_text() {
-        assert_eq!(text_of(&[], PAGE), PageText::default());
+        assert_eq!(read(vec![]), PageText::default());
     }
 }

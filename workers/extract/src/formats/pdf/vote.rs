@@ -9,12 +9,15 @@ use std::collections::HashMap;
 use super::compose::PageText;
 use super::score::Score;
 use crate::document::{Line, TextEngine};
+use crate::structure::{PageTable, WordBox};
 
 /// The reading that was taken.
 #[derive(Debug, PartialEq)]
 pub(super) struct Chosen {
     pub(super) text: String,
     pub(super) lines: Vec<Line>,
+    pub(super) words: Vec<WordBox>,
+    pub(super) tables: Vec<PageTable>,
     pub(super) engine: TextEngine,
     pub(super) score: f32,
 }
@@ -32,6 +35,8 @@ pub(super) fn choose(hayro: PageText, named: Option<String>) -> Chosen {
             return Chosen {
                 text: named,
                 lines,
+                words: Vec::new(),
+                tables: hayro.tables.into_iter().map(without_place).collect(),
                 engine: TextEngine::PdfExtract,
                 score: named_score.share(),
             };
@@ -40,8 +45,19 @@ pub(super) fn choose(hayro: PageText, named: Option<String>) -> Chosen {
     Chosen {
         text: hayro.text,
         lines: hayro.lines,
+        words: hayro.words,
+        tables: hayro.tables,
         engine: TextEngine::Hayro,
         score: score.share(),
+    }
+}
+
+/// Hayro's table beside the text of another engine, which has its characters elsewhere.
+fn without_place(table: PageTable) -> PageTable {
+    PageTable {
+        start: 0,
+        end: 0,
+        ..table
     }
 }
 
@@ -62,7 +78,7 @@ fn place_lines(text: &str, hayro: &PageText) -> Vec<Line> {
         let end = start + line.chars().count() as u32;
         let key: String = line.chars().filter(|c| !c.is_whitespace()).collect();
         if let Some(bbox) = places.get_mut(&key).and_then(Vec::pop) {
-            lines.push(Line { start, end, bbox });
+            lines.push(Line::new(start, end, bbox));
         }
         start = end + 1;
     }
@@ -79,11 +95,11 @@ mod tests {
             let start = page.text.chars().count() as u32;
             page.text.push_str(line);
             let end = page.text.chars().count() as u32;
-            page.lines.push(Line {
+            page.lines.push(Line::new(
                 start,
                 end,
-                bbox: [0.0, index as f32, 1.0, index as f32 + 1.0],
-            });
+                [0.0, index as f32, 1.0, index as f32 + 1.0],
+            ));
             page.text.push('\n');
         }
         page
@@ -125,21 +141,7 @@ mod tests {
             &reading(&["Thebridge", "was opened"]),
         );
         assert_eq!(lines.len(), 2);
-        assert_eq!(
-            lines[0],
-            Line {
-                start: 9,
-                end: 19,
-                bbox: [0.0, 0.0, 1.0, 1.0]
-            }
-        );
-        assert_eq!(
-            lines[1],
-            Line {
-                start: 20,
-                end: 30,
-                bbox: [0.0, 1.0, 1.0, 2.0]
-            }
-        );
+        assert_eq!(lines[0], Line::new(9, 19, [0.0, 0.0, 1.0, 1.0]));
+        assert_eq!(lines[1], Line::new(20, 30, [0.0, 1.0, 1.0, 2.0]));
     }
 }

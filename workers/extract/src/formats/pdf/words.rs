@@ -6,6 +6,7 @@
 
 use super::clusters::{Cluster, clusters};
 use super::rows::Row;
+use super::tables::TableRow;
 
 /// A word of a row.
 #[derive(Clone, Debug, PartialEq)]
@@ -20,6 +21,18 @@ pub(super) struct Word {
     pub(super) v: f32,
     /// Font size.
     pub(super) size: f32,
+    /// Set when it stands for a row of a table.
+    pub(super) table: Option<Box<TableRow>>,
+}
+
+impl Word {
+    /// The words that it consists of: itself, or those of a row of a table.
+    pub(super) fn parts(&self) -> &[Self] {
+        match &self.table {
+            Some(row) => &row.words,
+            None => std::slice::from_ref(self),
+        }
+    }
 }
 
 /// Splits a row into words.
@@ -43,6 +56,7 @@ pub(super) fn words(row: &Row<'_>) -> Vec<Word> {
                 u1: cluster.u1,
                 v: row.v,
                 size: cluster.size,
+                table: None,
             }),
         }
         previous = Some(cluster);
@@ -118,7 +132,7 @@ fn letter_spacing(clusters: &[Cluster]) -> f32 {
 }
 
 /// Chinese characters and kana stand in no words: wide gaps between them are justification.
-pub(super) fn is_written_without_spaces(c: char) -> bool {
+pub(crate) fn is_written_without_spaces(c: char) -> bool {
     matches!(c, '\u{2E80}'..='\u{30FF}' | '\u{3400}'..='\u{9FFF}' | '\u{F900}'..='\u{FAFF}' | '\u{FF00}'..='\u{FFEF}' | '\u{20000}'..='\u{3FFFF}')
 }
 

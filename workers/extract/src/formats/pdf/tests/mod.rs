@@ -14,14 +14,17 @@ use crate::error::ParseError;
 use crate::formats::{Format, Input, Output, PageImage};
 use crate::media::MediaType;
 use crate::request::ParseRequest;
+use crate::structure::Structure;
 use metrics::{order_similarity, word_f1};
 
 /// Keeps everything, in the order in which it came.
 #[derive(Default)]
-struct Collector {
-    pages: Vec<Page>,
+pub(super) struct Collector {
+    pub(super) pages: Vec<Page>,
     images: Vec<(u32, PageImage)>,
+    parts: Vec<(u32, [f32; 4])>,
     metadata: BTreeMap<String, String>,
+    pub(super) structure: Vec<Structure>,
     warnings: Vec<Warning>,
     /// Pages that were there when progress was reported, and the progress.
     progress: Vec<(usize, u32)>,
@@ -38,6 +41,11 @@ impl Output for Collector {
         Ok(())
     }
 
+    fn page_part(&mut self, number: u32, place: [f32; 4], _: PageImage) -> Result<(), ParseError> {
+        self.parts.push((number, place));
+        Ok(())
+    }
+
     fn table(&mut self, _: Table) -> Result<(), ParseError> {
         unreachable!("a PDF is no table")
     }
@@ -48,6 +56,10 @@ impl Output for Collector {
 
     fn metadata(&mut self, key: &str, value: &str) {
         self.metadata.insert(key.to_owned(), value.to_owned());
+    }
+
+    fn structure(&mut self, part: Structure) {
+        self.structure.push(part);
     }
 
     fn warning(&mut self, warning: Warning) {
@@ -79,17 +91,21 @@ impl Collector {
 }
 
 fn read(path: &Path, password: Option<&str>) -> Result<Collector, ParseError> {
-    let mut out = Collector::default();
-    let mut input = Input::new(File::open(path).unwrap()).unwrap();
     let password = password.map(str::to_owned);
     let request = ParseRequest {
         password,
         ..ParseRequest::new(MediaType::Pdf)
     };
-    Pdf.parse(&mut input, &request, &mut out).map(|()| out)
+    read_with(path, &request)
 }
 
-fn read_bytes(bytes: &[u8]) -> Result<Collector, ParseError> {
+fn read_with(path: &Path, request: &ParseRequest) -> Result<Collector, ParseError> {
+    let mut out = Collector::default();
+    let mut input = Input::new(File::open(path).unwrap()).unwrap();
+    Pdf.parse(&mut input, request, &mut out).map(|()| out)
+}
+
+pub(super) fn read_bytes(bytes: &[u8]) -> Result<Collector, ParseError> {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), bytes).unwrap();
     read(file.path(), None)
@@ -115,6 +131,7 @@ fn fixtures_are_read_word_for_word_and_in_order() {
         "three-pages",
         "two-columns",
         "rotated-page",
+        "order-form",
     ] {
         let (out, expected) = read_fixture(case);
         let (f1, order) = (
@@ -287,4 +304,91 @@ fn what_is_no_pdf_is_damaged() {
     for bytes in [&b""[..], b"plain text", b"%PDF-1.7", b"\x89PNG\r\n\x1a\n"] {
         assert!(matches!(read_bytes(bytes), Err(ParseError::Damaged(_))));
     }
+}
+
+#[test]
+fn a_table_with_borders_is_read_cell_by_cell() {
+    let (out, _) = read_fixture("order-form");
+    let page = &out.pages[0];
+    let [table] = &page.tables[..] else {
+        panic!("one table is meant: {:?}", page.tables)
+    };
+    let owed = [
+        ["Materials", "", ""],
+        ["Item", "Pieces", "Price"],
+        ["Oak planks, planed", "24", "310.80"],
+        ["Copper nails", "600", "48.00"],
+    ];
+    assert_eq!(table.rows, owed);
+    let span = table.spans[0];
+    assert_eq!(
+        (span.row, span.column, span.rows, span.columns),
+        (0, 0, 1, 3)
+    );
+    let text: String = page
+        .text
+        .chars()
+        .skip(table.start as usize)
+        .take((table.end - table.start) as usize)
+        .collect();
+    assert!(
+        text.starts_with("Materials") && text.ends_with("48.00"),
+        "{text:?}"
+    );
+    assert!(
+        page.text.contains("Oak planks, planed 24 310.80\n"),
+        "{}",
+        page.text
+    );
+    let [x0, y0, x1, y1] = table.bbox.unwrap();
+    assert_eq!(
+        [x0, y0, x1, y1].map(f32::round),
+        [64.0, 202.0, 464.0, 314.0]
+    );
+}
+
+#[test]
+fn words_have_their_places_when_they_are_asked_for() {
+    for case in ["bridge-report", "two-columns", "rotated-page", "order-form"] {
+        assert!(
+            read_fixture(case)
+                .0
+                .pages
+                .iter()
+                .all(|page| page.words.is_empty())
+        );
+        let request = ParseRequest {
+            word_boxes: true,
+            ..ParseRequest::new(MediaType::Pdf)
+        };
+        let out = read_with(&fixture(case).join("input.pdf"), &request).unwrap();
+        for page in &out.pages {
+            assert_eq!(
+                page.words.len(),
+                page.text.split_whitespace().count(),
+                "{case}"
+            );
+            let characters: Vec<char> = page.text.chars().collect();
+            for (word, owed) in page.words.iter().zip(page.text.split_whitespace()) {
+                let text: String = characters[word.start as usize..word.end as usize]
+                    .iter()
+                    .collect();
+                assert_eq!(text, owed, "{case}");
+                let [x0, y0, x1, y1] = word.bbox;
+                assert!(0.0 <= x0 && x0 < x1 && x1 <= page.width, "{word:?}");
+                assert!(0.0 <= y0 && y0 < y1 && y1 <= page.height, "{word:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn some_pages_are_read_when_only_they_are_asked_for() {
+    let request = ParseRequest {
+        pages: Some((2, 2)),
+        ..ParseRequest::new(MediaType::Pdf)
+    };
+    let out = read_with(&fixture("three-pages").join("input.pdf"), &request).unwrap();
+    let numbers: Vec<u32> = out.pages.iter().map(|page| page.number).collect();
+    assert_eq!(numbers, [2]);
 }
