@@ -1,4 +1,4 @@
-//! Word, Excel and PowerPoint files, written part by part.
+//! Word, Excel and `PowerPoint` files, written part by part.
 
 use std::fmt::Write as _;
 

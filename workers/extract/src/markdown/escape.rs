@@ -87,7 +87,10 @@ fn needs_escape(c: char, before: char, after: char) -> bool {
         // An entity.
         '&' => after.is_alphabetic() || after == '#',
         // Between letters an underscore is one; between spaces both are.
-        '_' => !(before.is_alphanumeric() && after.is_alphanumeric()) && !alone(before, after),
+        '_' => {
+            let within_word = before.is_alphanumeric() && after.is_alphanumeric();
+            !within_word && !alone(before, after)
+        }
         '*' => !alone(before, after),
         '~' => before == '~' || after == '~',
         _ => false,

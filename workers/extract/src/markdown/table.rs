@@ -1,5 +1,7 @@
 //! Tables in Markdown: a row a line, cells between bars.
 
+use std::fmt::Write;
+
 use super::escape::escaped;
 use crate::document::Table;
 
@@ -22,10 +24,12 @@ pub(super) fn kept_rows(table: &Table) -> String {
         out.insert_str(0, &format!("**{}**\n\n", escaped(&sheet.name)));
     }
     if table.rows_left_out > 0 {
-        out.push_str(&format!(
-            "\n*{} of {} rows are left out*\n",
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            out,
+            "\n*{} of {} rows are left out*",
             table.rows_left_out, table.rows
-        ));
+        );
     }
     out
 }
