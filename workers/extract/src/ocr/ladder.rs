@@ -128,8 +128,9 @@ impl Climb<'_> {
         let seen = self
             .tesseract
             .detect(&upright.image, self.deadline(), self.cancel)?;
-        // Where nothing tells, the page may stand on its head.
-        let turns = seen.as_ref().map_or(2, |seen| seen.turns);
+        // Where nothing tells, lines of text may stand on their head; what has none is a photograph.
+        let otherwise = if lay.is_lines() { 2 } else { 0 };
+        let turns = seen.as_ref().map_or(otherwise, |seen| seen.turns);
         let script = seen.and_then(|seen| seen.script);
         let language = script.and_then(|script| script::language_of(&script, self.tesseract));
         if let Some(Err(missing)) = language {

@@ -233,7 +233,7 @@ mod tests {
     use super::super::turn::Turned;
     use super::*;
 
-    /// A number that says nothing of `number` (SplitMix64).
+    /// A number that says nothing of `number` (`SplitMix64`).
     fn mixed(number: u64) -> u64 {
         let mut z = number.wrapping_mul(0x9E37_79B9_7F4A_7C15);
         z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
@@ -253,9 +253,9 @@ mod tests {
                 let letter = mixed(u64::from(along / 12) + 1_000 * u64::from(y / 40));
                 let is_stem = along % 12 < 3;
                 let is_ink = match in_line {
-                    6..=11 => letter % 3 == 0 && is_stem,
+                    6..=11 => letter.is_multiple_of(3) && is_stem,
                     12..=23 => along % 12 < 7,
-                    24..=28 => letter % 7 == 0 && is_stem,
+                    24..=28 => letter.is_multiple_of(7) && is_stem,
                     _ => false,
                 };
                 if is_ink && letter % 9 != 8 {
@@ -300,7 +300,13 @@ mod tests {
     #[test]
     fn specks_have_no_direction() {
         let specks = (0..900_u64 * 1_200)
-            .map(|index| if mixed(index) % 64 == 0 { 0 } else { 255 })
+            .map(|index| {
+                if mixed(index).is_multiple_of(64) {
+                    0
+                } else {
+                    255
+                }
+            })
             .collect();
         let found = lay(&PageImage {
             data: specks,

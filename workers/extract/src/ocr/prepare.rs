@@ -50,11 +50,30 @@ pub(super) fn is_paper(image: &PageImage) -> bool {
     bright as f32 >= image.data.len() as f32 * PAPER_ON_PAGE
 }
 
-/// The picture without specks and in even light; `None` when it is so already.
+/// The picture dark on bright, without specks and in even light; `None` when it is so already.
 pub(super) fn cleaned(image: &PageImage) -> Option<PageImage> {
-    let calm = without_specks(image);
+    let bright = is_negative(image).then(|| negative(image));
+    let calm = without_specks(bright.as_ref().unwrap_or(image)).or(bright);
     let even = even_light(calm.as_ref().unwrap_or(image));
     even.or(calm)
+}
+
+/// Whether nearly all of the picture is dark: bright letters on a dark ground. A page in the shade has paper brighter than that.
+fn is_negative(image: &PageImage) -> bool {
+    /// Brightness of a dark ground.
+    const DARK: u8 = 80;
+    /// Share of the picture that is ground.
+    const GROUND: f32 = 0.75;
+    let dark = image.data.iter().filter(|&&pixel| pixel < DARK).count();
+    let is_mostly_dark = dark as f32 > GROUND * image.data.len() as f32;
+    is_mostly_dark && image.data.iter().any(|&pixel| pixel > u8::MAX - DARK)
+}
+
+fn negative(image: &PageImage) -> PageImage {
+    PageImage {
+        data: image.data.iter().map(|pixel| u8::MAX - pixel).collect(),
+        ..image.clone()
+    }
 }
 
 /// Share of neighbouring pixels that stand out from a speckled picture; on a clean scan it is a hundredth of that.
@@ -285,6 +304,17 @@ mod tests {
             row(20).iter().all(|&pixel| pixel < 100),
             "ink: {:?}",
             row(20).iter().max()
+        );
+    }
+
+    #[test]
+    fn bright_letters_on_a_dark_ground_become_dark_ones() {
+        let print = page(250, 250);
+        let turned = cleaned(&negative(&print)).unwrap();
+        assert_eq!(turned.data, print.data);
+        assert!(
+            !is_negative(&page(60, 70)),
+            "a page in the dark is no negative"
         );
     }
 

@@ -120,8 +120,8 @@ impl Tesseract {
         let mut command = self.command();
         command.args(["stdin", "stdout", "-l", how.languages]);
         command.args(["--psm", how.segmentation.argument()]);
-        if image.dpi >= 1.0 {
-            command.args(["--dpi", &format!("{:.0}", image.dpi)]);
+        if let Some(dpi) = resolution(image) {
+            command.args(["--dpi", &format!("{dpi:.0}")]);
         }
         command.arg("tsv").stdin(Stdio::from(picture));
         let streams = process::run(&mut command, how.deadline, cancel)?;
@@ -174,6 +174,20 @@ pub(super) fn is_language_name(name: &str) -> bool {
     whole && name.len() <= 40
 }
 
+/// The resolution of a picture. One that states none, and has the size of a scanned page, is taken for one: Tesseract's own guess goes
+/// wrong on Chinese and Japanese, whose characters it takes for columns then.
+fn resolution(image: &PageImage) -> Option<f32> {
+    /// Longer side of A4, in inches.
+    const A4: f32 = 11.69;
+    /// Longer sides of pages scanned at 100 to 600 dpi.
+    const PAGE_SIDES: std::ops::RangeInclusive<u32> = 1_150..=7_100;
+    let side = image.width.max(image.height);
+    if image.dpi >= 1.0 {
+        return Some(image.dpi);
+    }
+    PAGE_SIDES.contains(&side).then(|| side as f32 / A4)
+}
+
 /// The picture as a PGM in an anonymous file: in memory, gone with the descriptor, no name on any disk.
 fn pgm_in_memory(image: &PageImage) -> std::io::Result<File> {
     let mut file = File::from(rustix::fs::memfd_create("page", MemfdFlags::CLOEXEC)?);
@@ -206,6 +220,21 @@ mod tests {
         ] {
             assert!(!is_language_name(name), "{name}");
         }
+    }
+
+    #[test]
+    fn a_page_without_a_resolution_is_taken_for_a4() {
+        let image = |height, dpi| PageImage {
+            width: 100,
+            height,
+            dpi,
+            page_width: 1.0,
+            page_height: 1.0,
+            data: vec![],
+        };
+        assert_eq!(resolution(&image(2_338, 0.0)).map(f32::round), Some(200.0));
+        assert_eq!(resolution(&image(2_338, 150.0)), Some(150.0));
+        assert_eq!(resolution(&image(400, 0.0)), None);
     }
 
     #[test]

@@ -34,6 +34,7 @@ pub(super) struct Recognised {
 /// Place of a line in the table: block, paragraph, line.
 type Place = (u32, u32, u32);
 
+#[derive(Clone, Copy)]
 struct Word<'a> {
     place: Place,
     /// x0, y0, x1, y1 in pixels.
@@ -44,7 +45,7 @@ struct Word<'a> {
 
 /// Reads a table; `places` lead from the picture to the page.
 pub(super) fn parse(table: &str, places: &Places) -> Recognised {
-    let mut words: Vec<Word<'_>> = table.lines().filter_map(parse_word).collect();
+    let words: Vec<Word<'_>> = table.lines().filter_map(parse_word).collect();
     let mut page = Builder {
         places,
         page: Recognised::default(),
@@ -53,11 +54,32 @@ pub(super) fn parse(table: &str, places: &Places) -> Recognised {
         last: None,
     };
     page.page.saw_words = !words.is_empty();
-    words.retain(|word| word.confidence >= MIN_WORD_CONFIDENCE);
     for line in words.chunk_by(|a, b| a.place == b.place) {
-        page.add(line);
+        page.add(&without_noise(line));
     }
     page.finish()
+}
+
+/// The words of a line that are words. In a line that is sure otherwise a doubtful word is one too, when it is made of letters: a name,
+/// a word of another language.
+fn without_noise<'t>(line: &[Word<'t>]) -> Vec<Word<'t>> {
+    /// Mean confidence of a line that is sure.
+    const SURE: f32 = 0.85;
+    /// Letters of a word that is not a speck.
+    const LEAST_LETTERS: usize = 3;
+    let is_sure = |word: &&Word<'_>| word.confidence >= MIN_WORD_CONFIDENCE;
+    let sum: f32 = line
+        .iter()
+        .filter(is_sure)
+        .map(|word| word.confidence)
+        .sum();
+    let count = line.iter().filter(is_sure).count();
+    let is_sure_line = count > 0 && sum / count as f32 >= SURE;
+    let is_word = |word: &&Word<'_>| {
+        let letters = word.text.chars().filter(|c| c.is_alphabetic()).count();
+        is_sure(word) || is_sure_line && letters >= LEAST_LETTERS
+    };
+    line.iter().filter(is_word).copied().collect()
 }
 
 fn parse_word(row: &str) -> Option<Word<'_>> {
@@ -223,6 +245,21 @@ mod tests {
             .collect();
         assert_eq!(quoted, ["Größe zwei", "drei", "vier"]);
         assert!((page.confidence - (13.0 * 0.9 + 4.0 * 0.8) / 17.0).abs() < 1e-5);
+    }
+
+    #[test]
+    fn a_doubtful_word_in_a_sure_line_is_kept() {
+        let table = [
+            word(1, 1, 1, 0, 95.0, "Der"),
+            word(1, 1, 1, 20, 5.0, "schnelle"),
+            word(1, 1, 1, 30, 5.0, "|~"),
+            word(1, 1, 1, 40, 95.0, "Fuchs"),
+        ]
+        .concat();
+        assert_eq!(
+            parse(&table, &Places::scaled(1.0, 1.0)).text,
+            "Der schnelle Fuchs"
+        );
     }
 
     #[test]

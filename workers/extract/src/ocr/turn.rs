@@ -1,5 +1,7 @@
 //! A picture turned so that its lines run straight across, and the way back for what is found on it.
 
+use hayro_interpret::kurbo::{Affine, Rect};
+
 use crate::formats::PageImage;
 
 /// A turned picture.
@@ -10,55 +12,33 @@ pub(super) struct Turned {
     pub(super) places: Places,
 }
 
-/// From pixels of a picture to places on the page: `x = a * px + c * py + e`, `y = b * px + d * py + f`.
+/// From pixels of a picture to places on the page.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Places([f32; 6]);
+pub(super) struct Places(Affine);
 
 impl Places {
     /// Those of a picture that was not turned.
     pub(super) fn of(image: &PageImage) -> Self {
         let x = image.page_width / image.width as f32;
         let y = image.page_height / image.height as f32;
-        Self([x, 0.0, 0.0, y, 0.0, 0.0])
+        Self::scaled(x, y)
     }
 
     /// Units of the page per pixel along both sides.
-    #[cfg(test)]
     pub(super) fn scaled(x: f32, y: f32) -> Self {
-        Self([x, 0.0, 0.0, y, 0.0, 0.0])
-    }
-
-    fn point(&self, x: f32, y: f32) -> (f32, f32) {
-        let [a, b, c, d, e, f] = self.0;
-        (a * x + c * y + e, b * x + d * y + f)
+        Self(Affine::scale_non_uniform(f64::from(x), f64::from(y)))
     }
 
     /// The rectangle of the page around a rectangle of the picture.
-    pub(super) fn rect(&self, [x0, y0, x1, y1]: [f32; 4]) -> [f32; 4] {
-        let corners = [(x0, y0), (x1, y0), (x0, y1), (x1, y1)].map(|(x, y)| self.point(x, y));
-        let start = [
-            f32::INFINITY,
-            f32::INFINITY,
-            f32::NEG_INFINITY,
-            f32::NEG_INFINITY,
-        ];
-        corners.iter().fold(start, |[x0, y0, x1, y1], &(x, y)| {
-            [x0.min(x), y0.min(y), x1.max(x), y1.max(y)]
-        })
+    pub(super) fn rect(&self, rect: [f32; 4]) -> [f32; 4] {
+        let [x0, y0, x1, y1] = rect.map(f64::from);
+        let place = self.0.transform_rect_bbox(Rect::new(x0, y0, x1, y1));
+        [place.x0, place.y0, place.x1, place.y1].map(|edge| edge as f32)
     }
 
-    /// This after `other`.
-    fn after(&self, other: [f32; 6]) -> Self {
-        let [a, b, c, d, e, f] = self.0;
-        let [p, q, r, s, t, u] = other;
-        Self([
-            a * p + c * q,
-            b * p + d * q,
-            a * r + c * s,
-            b * r + d * s,
-            a * t + c * u + e,
-            b * t + d * u + f,
-        ])
+    /// Those of a picture whose pixels `back` leads to the pixels of this one.
+    fn after(&self, back: [f32; 6]) -> Self {
+        Self(self.0 * Affine::new(back.map(f64::from)))
     }
 }
 
@@ -220,7 +200,7 @@ mod tests {
     fn a_quarter_turn_is_clockwise() {
         let turned = Turned::by(&page(), 1, 0.0).image;
         assert_eq!((turned.width, turned.height), (60, 100));
-        assert_eq!(square(&turned), [30.0, 30.0, 40.0, 40.0]);
+        assert_eq!(square(&turned).map(|edge| edge as u32), [30, 30, 40, 40]);
     }
 
     #[test]

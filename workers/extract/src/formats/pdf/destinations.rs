@@ -83,14 +83,11 @@ impl<'a> Destinations<'a> {
             let Some(catalog) = catalog(self.pdf) else {
                 return names;
             };
-            if let Some(dictionary) = catalog.get::<Dict<'_>>(b"Dests") {
-                for key in dictionary.keys().take(MAX_NAMES) {
-                    let target = dictionary.get::<Object<'_>>(&*key);
-                    if let Some(page) = target.and_then(|target| self.explicit(&target)) {
-                        names.insert(key.to_vec(), page);
-                    }
-                }
-            }
+            let dictionary = catalog.get::<Dict<'_>>(b"Dests").unwrap_or_default();
+            names.extend(dictionary.keys().take(MAX_NAMES).filter_map(|key| {
+                let target = dictionary.get::<Object<'_>>(&*key)?;
+                Some((key.to_vec(), self.explicit(&target)?))
+            }));
             let tree = catalog
                 .get::<Dict<'_>>(b"Names")
                 .and_then(|names| names.get::<Dict<'_>>(b"Dests"));

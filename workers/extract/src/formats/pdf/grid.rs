@@ -140,40 +140,51 @@ fn cells(us: &[f32], vs: &[f32], rulings: &Rulings) -> Vec<Span> {
     spans(&mut groups, rows, columns)
 }
 
+/// Places of the grid that belong together.
+#[derive(Clone, Copy)]
+struct Extent {
+    top: usize,
+    left: usize,
+    bottom: usize,
+    right: usize,
+    places: usize,
+}
+
 fn spans(groups: &mut Groups, rows: usize, columns: usize) -> Vec<Span> {
-    // First and last row and column, and number of places of each group.
-    let mut extents: Vec<Option<(usize, usize, usize, usize, usize)>> = vec![None; rows * columns];
+    let mut extents: Vec<Option<Extent>> = vec![None; rows * columns];
     for place in 0..rows * columns {
         let (row, column) = (place / columns, place % columns);
-        let extent = extents[groups.of(place)].get_or_insert((row, column, row, column, 0));
-        extent.1 = extent.1.min(column);
-        extent.2 = extent.2.max(row);
-        extent.3 = extent.3.max(column);
-        extent.4 += 1;
+        let extent = extents[groups.of(place)].get_or_insert(Extent {
+            top: row,
+            left: column,
+            bottom: row,
+            right: column,
+            places: 0,
+        });
+        extent.left = extent.left.min(column);
+        extent.bottom = extent.bottom.max(row);
+        extent.right = extent.right.max(column);
+        extent.places += 1;
     }
     let mut spans = Vec::new();
     for place in 0..rows * columns {
         let (row, column) = (place / columns, place % columns);
-        let Some((top, left, bottom, right, count)) = extents[groups.of(place)] else {
+        let Some(extent) = extents[groups.of(place)] else {
             continue;
         };
-        let (height, width) = (bottom - top + 1, right - left + 1);
-        let is_whole = height * width == count;
-        match is_whole {
-            true if (top, left) != (row, column) => {}
-            true => spans.push(Span {
-                row,
-                column,
-                rows: height,
-                columns: width,
-            }),
+        let height = extent.bottom - extent.top + 1;
+        let width = extent.right - extent.left + 1;
+        let span = |rows, columns| Span {
+            row,
+            column,
+            rows,
+            columns,
+        };
+        if height * width != extent.places {
             // What is no rectangle is no cell: borders that end too early. Its places stay apart.
-            false => spans.push(Span {
-                row,
-                column,
-                rows: 1,
-                columns: 1,
-            }),
+            spans.push(span(1, 1));
+        } else if (extent.top, extent.left) == (row, column) {
+            spans.push(span(height, width));
         }
     }
     spans

@@ -134,7 +134,7 @@ fn grown(rows: &[&[Word]], mut gutter: Gutter, least_width: f32) -> Gutter {
         (gutter.u0, gutter.u1, gutter.rows.end) = (u0, u1, gutter.rows.end + 1);
     }
     while gutter.rows.start > 0
-        && let Some((u0, u1)) = narrowed(&rows[gutter.rows.start - 1], &gutter, least_width)
+        && let Some((u0, u1)) = narrowed(rows[gutter.rows.start - 1], &gutter, least_width)
     {
         (gutter.u0, gutter.u1, gutter.rows.start) = (u0, u1, gutter.rows.start - 1);
     }

@@ -86,6 +86,9 @@ mod tests {
             panic!("one link is meant: {:?}", out.structure)
         };
         assert_eq!((link.page, link.uri.as_str()), (2, "https://example.org/a"));
-        assert_eq!(link.bbox.map(f32::round), [72.0, 130.0, 172.0, 142.0]);
+        assert_eq!(
+            link.bbox.map(|edge| edge.round() as u32),
+            [72, 130, 172, 142]
+        );
     }
 }

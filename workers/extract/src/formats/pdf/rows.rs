@@ -200,12 +200,11 @@ impl Band {
         for run in self.runs.iter().map(|&index| &runs[index]) {
             let mut base: Option<Placed<'g>> = None;
             for glyph in &glyphs[run.first..][..run.count] {
-                match base.filter(|base| follows_its_letter(glyph, base)) {
-                    Some(base) => row.push((base.u0, *glyph)),
-                    None => {
-                        row.push((glyph.u0, *glyph));
-                        base = Some(*glyph);
-                    }
+                if let Some(base) = base.filter(|base| follows_its_letter(glyph, base)) {
+                    row.push((base.u0, *glyph));
+                } else {
+                    row.push((glyph.u0, *glyph));
+                    base = Some(*glyph);
                 }
             }
         }

@@ -117,7 +117,7 @@ fn merged(mut rulings: Vec<Ruling>) -> Vec<Ruling> {
         let at = same.iter().map(|ruling| ruling.at).sum::<f32>() / count as f32;
         same.sort_by(|a, b| a.from.total_cmp(&b.from));
         let mut joined: Vec<Ruling> = Vec::new();
-        for ruling in same.iter() {
+        for ruling in &*same {
             match joined.last_mut() {
                 Some(last) if ruling.from <= last.to + SNAP => last.to = last.to.max(ruling.to),
                 _ => joined.push(Ruling { at, ..*ruling }),

@@ -342,8 +342,8 @@ fn a_table_with_borders_is_read_cell_by_cell() {
     );
     let [x0, y0, x1, y1] = table.bbox.unwrap();
     assert_eq!(
-        [x0, y0, x1, y1].map(f32::round),
-        [64.0, 202.0, 464.0, 314.0]
+        [x0, y0, x1, y1].map(|edge| edge.round() as u32),
+        [64, 202, 464, 314]
     );
 }
 
