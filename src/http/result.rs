@@ -6,7 +6,7 @@ use http::{
     HeaderMap, HeaderValue,
     header::{ACCEPT, VARY},
 };
-use quire_extract::EXTRACTOR_VERSION;
+use quire_extract::{Document, EXTRACTOR_VERSION, export::to_csv};
 use quire_store::{Job, JobState, Owner};
 use serde::Deserialize;
 use serde_json::Value;
@@ -29,7 +29,7 @@ use crate::{
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ResultQuery {
-    /// `json`, `md` or `text`; without it the `Accept` header decides.
+    /// `json`, `md`, `text`, or `csv` for the rows of a table; without it the `Accept` header decides.
     #[param(example = "md")]
     format: Option<String>,
 }
@@ -40,13 +40,15 @@ enum Format {
     Json,
     Markdown,
     Text,
+    /// The rows that are kept of a table.
+    Csv,
 }
 
 /// Gives the result of a completed job.
 #[utoipa::path(get, path = "/api/jobs/{id}/result", tag = "jobs",
     params(("id" = String, Path), ResultQuery, ("If-None-Match" = Option<String>, Header)),
     responses(
-        (status = 200, content((ResultReply = "application/json"), (String = "text/markdown"), (String = "text/plain"))),
+        (status = 200, content((ResultReply = "application/json"), (String = "text/markdown"), (String = "text/plain"), (String = "text/csv"))),
         (status = 304, description = "the client's copy is current"),
         (status = 404, body = ErrorBody),
         (status = 409, body = ErrorBody, description = "`not_finished`: ask again after `Retry-After`"),
@@ -104,10 +106,11 @@ impl Format {
             Some("json") => Ok(Self::Json),
             Some("md" | "markdown") => Ok(Self::Markdown),
             Some("text" | "txt") => Ok(Self::Text),
+            Some("csv") => Ok(Self::Csv),
             Some(_) => Err(ApiError::field(
                 "format",
                 "unknown",
-                "is not one of json, md, text",
+                "is not one of json, md, text, csv",
             )),
         }
     }
@@ -125,6 +128,7 @@ impl Format {
             "application/json" | "application/*" | "*/*" => Some(Self::Json),
             "text/markdown" => Some(Self::Markdown),
             "text/plain" | "text/*" => Some(Self::Text),
+            "text/csv" => Some(Self::Csv),
             _ => None,
         });
         known.unwrap_or(Self::Json)
@@ -135,6 +139,7 @@ impl Format {
             Self::Json => "application/json",
             Self::Markdown => "text/markdown; charset=utf-8",
             Self::Text => "text/plain; charset=utf-8",
+            Self::Csv => "text/csv; charset=utf-8",
         }
     }
 
@@ -145,10 +150,17 @@ impl Format {
             .map(serde_json::from_value)
             .transpose()
             .map_err(ApiError::internal)?;
-        let document = document
+        let document: Option<Document> = document
             .map(serde_json::from_value)
             .transpose()
             .map_err(ApiError::internal)?;
+        if self == Self::Csv {
+            let table = document.and_then(|document| document.table);
+            let table = table.ok_or_else(|| {
+                ApiError::field("format", "no_table", "is csv, and the file holds no table")
+            })?;
+            return Ok(to_csv(&table).into());
+        }
         let view = ResultView::new(job, answer, document);
         Ok(match self {
             Self::Json => {
@@ -161,7 +173,7 @@ impl Format {
                     .into()
             }
             Self::Markdown => result_text::markdown(&view).into(),
-            Self::Text => result_text::plain(&view).into(),
+            Self::Text | Self::Csv => result_text::plain(&view).into(),
         })
     }
 }
@@ -210,6 +222,7 @@ mod tests {
             Format::choose(Some("json"), &headers).unwrap(),
             Format::Json
         );
+        assert_eq!(Format::choose(Some("csv"), &headers).unwrap(), Format::Csv);
         assert!(matches!(
             Format::choose(Some("docx"), &headers),
             Err(ApiError::Validation(_))

@@ -21,6 +21,7 @@ mod run;
 mod running;
 mod wakeups;
 mod watch;
+mod whole_table;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 

@@ -23,6 +23,9 @@ pub enum ParseError {
     /// The given password does not open the file.
     #[error("the password does not open the file")]
     WrongPassword,
+    /// A query that does not fit its table.
+    #[error("the query does not fit the table: {0}")]
+    InvalidQuery(String),
     /// Reading on would have passed a limit.
     #[error("limit exceeded: {0}")]
     LimitExceeded(String),
@@ -54,6 +57,7 @@ impl ParseError {
             Self::NotSupported(_) => "not_supported",
             Self::PasswordNeeded => "password_needed",
             Self::WrongPassword => "wrong_password",
+            Self::InvalidQuery(_) => "invalid_query",
             Self::LimitExceeded(_) => "limit_exceeded",
             Self::Timeout => "parser_timeout",
             Self::OutOfMemory => "parser_memory",
@@ -74,6 +78,7 @@ impl ParseError {
         match self {
             Self::Damaged(text)
             | Self::NotSupported(text)
+            | Self::InvalidQuery(text)
             | Self::LimitExceeded(text)
             | Self::Crashed(text)
             | Self::Unavailable(text) => text.clone(),
@@ -94,6 +99,7 @@ impl ParseError {
             "not_supported" => Self::NotSupported(detail),
             "password_needed" => Self::PasswordNeeded,
             "wrong_password" => Self::WrongPassword,
+            "invalid_query" => Self::InvalidQuery(detail),
             "limit_exceeded" => Self::LimitExceeded(detail),
             "parser_memory" => Self::OutOfMemory,
             "parser_crash" => Self::Crashed(detail),
@@ -122,6 +128,7 @@ mod tests {
             ParseError::NotSupported("CMYK".into()),
             ParseError::PasswordNeeded,
             ParseError::WrongPassword,
+            ParseError::InvalidQuery("no column".into()),
             ParseError::LimitExceeded("pages".into()),
             ParseError::OutOfMemory,
             ParseError::Crashed("panic".into()),

@@ -11,6 +11,7 @@ use std::io::{self, Read, Write};
 use serde::{Deserialize, Serialize};
 
 use crate::document::{ImageInfo, Page, Table, Warning};
+use crate::query::{QueryResult, TypedQuery};
 use crate::request::ParseRequest;
 use crate::sandbox::SandboxStatus;
 
@@ -34,6 +35,9 @@ const MORE: u32 = 1 << 31;
 pub struct ToChild {
     /// What to read the file as.
     pub request: ParseRequest,
+    /// What to compute over its table instead of reading it whole.
+    #[serde(default)]
+    pub query: Option<TypedQuery>,
 }
 
 /// What a child sends.
@@ -53,6 +57,8 @@ pub enum FromChild {
     PageImage(PageImageHead),
     /// The table.
     Table(Box<Table>),
+    /// What a query came to.
+    Computed(Box<QueryResult>),
     /// The image's properties.
     Image(ImageInfo),
     /// One fact that the file states about itself.

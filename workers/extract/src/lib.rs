@@ -10,11 +10,13 @@
 pub mod child;
 pub mod document;
 pub mod error;
+pub mod export;
 pub mod formats;
 pub mod frame;
 pub mod limits;
 pub mod media;
 pub mod ocr;
+pub mod query;
 pub mod request;
 pub mod sandbox;
 

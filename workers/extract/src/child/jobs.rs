@@ -58,7 +58,14 @@ fn run(job: Job, formats: &[&dyn Format], socket: &UnixStream) -> Result<(), Par
         return Err(ParseError::Damaged("the file is empty".to_owned()));
     }
     let mut outbox = Outbox::new(socket);
-    format.parse(&mut input, &request, &mut outbox)?;
+    match job.message.query {
+        None => format.parse(&mut input, &request, &mut outbox)?,
+        Some(query) => {
+            let result = format.query(&mut input, &query, &mut outbox)?;
+            let mut writer = socket;
+            frame::write(&mut writer, &FromChild::Computed(Box::new(result)))?;
+        }
+    }
     outbox.finish()
 }
 

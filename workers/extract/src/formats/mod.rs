@@ -19,7 +19,7 @@ mod parts;
 pub mod pdf;
 mod pptx;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod text;
 mod xlsx;
 
@@ -28,6 +28,7 @@ pub use input::Input;
 use crate::document::{ImageInfo, Page, Table, Warning};
 use crate::error::ParseError;
 use crate::media::MediaType;
+use crate::query::{QueryResult, TypedQuery};
 use crate::request::ParseRequest;
 
 /// Every format. The first that lists a media type reads it, so a specialised reader goes before a general one.
@@ -60,6 +61,19 @@ pub trait Format: Sync {
         request: &ParseRequest,
         out: &mut dyn Output,
     ) -> Result<(), ParseError>;
+
+    /// Runs `query` over every row of the table in `input`. Only `out`'s progress is used.
+    fn query(
+        &self,
+        input: &mut Input,
+        query: &TypedQuery,
+        out: &mut dyn Output,
+    ) -> Result<QueryResult, ParseError> {
+        let _ = (input, query, out);
+        Err(ParseError::NotSupported(
+            "queries over a file without a table".to_owned(),
+        ))
+    }
 }
 
 /// Where a format puts what it reads. An error means that the job is over: return it.

@@ -7,6 +7,8 @@
 mod exif;
 mod frames;
 mod grey;
+mod hash;
+mod icc;
 
 use std::io::{BufReader, Seek};
 
@@ -28,6 +30,9 @@ const MAX_PIXELS: u64 = 100_000_000;
 /// Most bytes of the decoded picture: a third of a child's address space, as its grey copy lives beside it.
 const MAX_BYTES: u64 = 256 * 1024 * 1024;
 
+/// Why AVIF is refused: its decoders are C programs, or slow.
+const AVIF: &str = "AVIF images; save the picture as PNG, JPEG or WebP and upload that";
+
 /// Reads images.
 #[derive(Debug)]
 pub struct Image;
@@ -41,6 +46,10 @@ impl Format for Image {
             MediaType::Gif,
             MediaType::Tiff,
             MediaType::Bmp,
+            MediaType::Ico,
+            MediaType::Tga,
+            MediaType::Pnm,
+            MediaType::Avif,
         ]
     }
 
@@ -50,6 +59,9 @@ impl Format for Image {
         request: &ParseRequest,
         out: &mut dyn Output,
     ) -> Result<(), ParseError> {
+        if request.media == MediaType::Avif {
+            return Err(ParseError::NotSupported(AVIF.to_owned()));
+        }
         let frames = frames::count(&mut *input, request.media);
         input.rewind()?;
         let decoded = decode(input, request.media)?;
@@ -62,6 +74,8 @@ impl Format for Image {
             orientation: decoded.orientation.to_exif(),
             frames,
             exif: decoded.exif,
+            color_profile: decoded.profile,
+            difference_hash: Some(hash::difference_hash(&picture)),
         })?;
         out.progress(0, Some(1))?;
         let image = PageImage {
@@ -81,6 +95,8 @@ struct Decoded {
     color: ColorType,
     orientation: image::metadata::Orientation,
     exif: std::collections::BTreeMap<String, String>,
+    /// Name of the colour profile.
+    profile: Option<String>,
 }
 
 fn decode(input: &mut Input, media: MediaType) -> Result<Decoded, ParseError> {
@@ -107,6 +123,7 @@ fn decode(input: &mut Input, media: MediaType) -> Result<Decoded, ParseError> {
         .flatten()
         .map(exif::describe)
         .unwrap_or_default();
+    let profile = decoder.icc_profile().ok().flatten();
     // An orientation that cannot be read is none.
     let orientation = decoder
         .orientation()
@@ -118,6 +135,7 @@ fn decode(input: &mut Input, media: MediaType) -> Result<Decoded, ParseError> {
         color,
         orientation,
         exif,
+        profile: profile.as_deref().and_then(icc::name),
     })
 }
 
@@ -129,6 +147,9 @@ fn format_of(media: MediaType) -> Result<ImageFormat, ParseError> {
         MediaType::Gif => Ok(ImageFormat::Gif),
         MediaType::Tiff => Ok(ImageFormat::Tiff),
         MediaType::Bmp => Ok(ImageFormat::Bmp),
+        MediaType::Ico => Ok(ImageFormat::Ico),
+        MediaType::Tga => Ok(ImageFormat::Tga),
+        MediaType::Pnm => Ok(ImageFormat::Pnm),
         other => Err(ParseError::NotSupported(format!(
             "{} as an image",
             other.name()
