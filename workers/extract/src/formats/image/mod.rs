@@ -9,8 +9,9 @@ mod frames;
 mod grey;
 mod hash;
 mod icc;
+mod icon;
 
-use std::io::{BufReader, Seek};
+use std::io::{BufRead, BufReader, Cursor, Seek};
 
 use image::error::ImageError;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
@@ -100,12 +101,22 @@ struct Decoded {
 }
 
 fn decode(input: &mut Input, media: MediaType) -> Result<Decoded, ParseError> {
-    let format = format_of(media)?;
+    let decoded = decode_as(BufReader::new(&mut *input), format_of(media)?);
+    if media != MediaType::Ico || !matches!(decoded, Err(ParseError::Damaged(_))) {
+        return decoded;
+    }
+    match icon::largest(input) {
+        Some((format, bytes)) => decode_as(Cursor::new(bytes), format),
+        None => decoded,
+    }
+}
+
+fn decode_as(input: impl BufRead + Seek, format: ImageFormat) -> Result<Decoded, ParseError> {
     let mut limits = Limits::no_limits();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(MAX_BYTES);
-    let mut reader = ImageReader::with_format(BufReader::new(input), format);
+    let mut reader = ImageReader::with_format(input, format);
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(explain)?;
     let (width, height) = decoder.dimensions();
