@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use crate::cancel::CancelFlag;
 use crate::error::ModelError;
 use crate::passage::{Locator, Passage, TableFacts};
+use crate::table_query::QueryTable;
 
 /// One prompt over one document.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +26,8 @@ pub struct AnswerRequest<'a> {
     pub image: Option<&'a str>,
     /// What the extraction could not read or left out, as a phrase a person can read.
     pub left_out: Option<&'a str>,
+    /// Computes over every row of the table, where only some of them are passages.
+    pub query: Option<&'a dyn QueryTable>,
 }
 
 /// Receives an answer while it is being made.

@@ -49,6 +49,9 @@ pub enum ModelError {
     /// The computation itself failed.
     #[error("inference failed: {0}")]
     Inference(String),
+    /// A query over the whole table did not come to a result.
+    #[error("the table could not be queried: {0}")]
+    Table(String),
     /// A file or directory could not be read or written.
     #[error("{}: {source}", path.display())]
     Io {
@@ -70,6 +73,7 @@ impl ModelError {
             Self::PullFailed { .. } => "model_pull_failed",
             Self::PullRunning { .. } => "model_pull_running",
             Self::Inference(_) => "inference_failed",
+            Self::Table(_) => "table_query_failed",
             Self::Io { .. } => "model_io",
         }
     }

@@ -18,6 +18,7 @@ pub mod pull;
 mod safetensors;
 #[cfg(debug_assertions)]
 pub mod scripted;
+pub mod table_query;
 mod tokenizer;
 
 pub use cancel::CancelFlag;
@@ -29,3 +30,4 @@ pub use extractive::Extractive;
 pub use model_dir::{ModelDir, ModelStatus};
 pub use passage::{ColumnFacts, Locator, Passage, PassageKind, TableFacts};
 pub use pull::{PullOptions, PullProgress};
+pub use table_query::{QueryTable, TableAnswer, TableQuery};

@@ -6,7 +6,7 @@ use http::{
     HeaderMap, HeaderValue,
     header::{ACCEPT, VARY},
 };
-use quire_extract::{ChunkOptions, Document, EXTRACTOR_VERSION};
+use quire_extract::{ChunkOptions, Document, EXTRACTOR_VERSION, export::to_csv};
 use quire_store::{Job, JobState, Owner};
 use serde::Deserialize;
 use serde_json::Value;
@@ -30,7 +30,8 @@ use crate::{
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct ResultQuery {
-    /// `json`, `md`, `text`, or `chunks`: the document in pieces for retrieval, as JSON lines; without it the `Accept` header decides.
+    /// `json`, `md`, `text`, `csv` for the rows of a table, or `chunks`: the document in pieces for retrieval, as JSON lines; without
+    /// it the `Accept` header decides.
     #[param(example = "md")]
     format: Option<String>,
 }
@@ -43,13 +44,15 @@ enum Format {
     Text,
     /// The document in pieces, without the answer.
     Chunks,
+    /// The rows that are kept of a table.
+    Csv,
 }
 
 /// Gives the result of a completed job.
 #[utoipa::path(get, path = "/api/jobs/{id}/result", tag = "jobs",
     params(("id" = String, Path), ResultQuery, ChunkQuery, ("If-None-Match" = Option<String>, Header)),
     responses(
-        (status = 200, content((ResultReply = "application/json"), (String = "text/markdown"), (String = "text/plain"), (String = "application/x-ndjson"))),
+        (status = 200, content((ResultReply = "application/json"), (String = "text/markdown"), (String = "text/plain"), (String = "text/csv"), (String = "application/x-ndjson"))),
         (status = 304, description = "the client's copy is current"),
         (status = 404, body = ErrorBody),
         (status = 409, body = ErrorBody, description = "`not_finished`: ask again after `Retry-After`"),
@@ -110,10 +113,11 @@ impl Format {
             Some("md" | "markdown") => Ok(Self::Markdown),
             Some("text" | "txt") => Ok(Self::Text),
             Some("chunks" | "jsonl") => Ok(Self::Chunks),
+            Some("csv") => Ok(Self::Csv),
             Some(_) => Err(ApiError::field(
                 "format",
                 "unknown",
-                "is not one of json, md, text, chunks",
+                "is not one of json, md, text, csv, chunks",
             )),
         }
     }
@@ -125,6 +129,7 @@ impl Format {
             "text/markdown" => Some(Self::Markdown),
             "text/plain" | "text/*" => Some(Self::Text),
             JSON_LINES => Some(Self::Chunks),
+            "text/csv" => Some(Self::Csv),
             _ => None,
         });
         known.unwrap_or(Self::Json)
@@ -136,6 +141,7 @@ impl Format {
             Self::Markdown => "text/markdown; charset=utf-8",
             Self::Text => "text/plain; charset=utf-8",
             Self::Chunks => JSON_LINES,
+            Self::Csv => "text/csv; charset=utf-8",
         }
     }
 
@@ -155,6 +161,13 @@ impl Format {
             .map(serde_json::from_value)
             .transpose()
             .map_err(ApiError::internal)?;
+        if self == Self::Csv {
+            let table = document.and_then(|document| document.table);
+            let table = table.ok_or_else(|| {
+                ApiError::field("format", "no_table", "is csv, and the file holds no table")
+            })?;
+            return Ok(to_csv(&table).into());
+        }
         let view = |document| ResultView::new(job, answer, document);
         Ok(match self {
             Self::Json => {
@@ -167,7 +180,7 @@ impl Format {
                     .into()
             }
             Self::Markdown => result_text::markdown(&view(document)).into(),
-            Self::Text => result_text::plain(&view(document)).into(),
+            Self::Text | Self::Csv => result_text::plain(&view(document)).into(),
             Self::Chunks => {
                 let document = document.ok_or(ApiError::NotFound("document"))?;
                 chunk_lines(&document, options)?
@@ -220,6 +233,7 @@ mod tests {
             Format::choose(Some("json"), &headers).unwrap(),
             Format::Json
         );
+        assert_eq!(Format::choose(Some("csv"), &headers).unwrap(), Format::Csv);
         assert!(matches!(
             Format::choose(Some("docx"), &headers),
             Err(ApiError::Validation(_))

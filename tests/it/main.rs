@@ -53,6 +53,7 @@ mod socket;
 mod socket_v1;
 mod stream;
 mod upload;
+mod whole_table;
 mod wire_jobs;
 mod wire_process;
 mod wire_socket;

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use quire_extract::{Document, EXTRACTOR_VERSION};
-use quire_models::{Answer, AnswerRequest, AnswerSink, ModelError};
+use quire_models::{Answer, AnswerRequest, AnswerSink, ModelError, QueryTable};
 use quire_store::{AttemptWriter, Lease, Stage};
 
 use crate::{
     context::Context, failure::Failure, passages, persist::persist, pulse::Pulse, running::Entered,
+    whole_table::WholeTable,
 };
 
 /// Where the progress of answering begins and ends, in percent; extraction is before it, the final write after it.
@@ -33,16 +34,23 @@ pub(crate) async fn run(
         lease.job.prompt.clone(),
     );
     let pulse = entered.pulse().clone();
+    let (sha256, parser_stop, whole) = (
+        lease.job.sha256,
+        entered.stop().parser.clone(),
+        Arc::clone(context),
+    );
     let answered = tokio::task::spawn_blocking(move || {
         let document: Document = serde_json::from_value(document)
             .map_err(|e| ModelError::Inference(format!("stored document does not decode: {e}")))?;
         let material = passages::Material::of(&document);
+        let whole = WholeTable::of(&document, sha256, &whole, (parser_stop, pulse.clone()));
         let request = AnswerRequest {
             prompt: &prompt,
             passages: &material.passages,
             table: material.table.as_ref(),
             image: material.image.as_deref(),
             left_out: material.left_out.as_deref(),
+            query: whole.as_ref().map(|whole| whole as &dyn QueryTable),
         };
         engine.answer(&request, &cancel, &mut EventSink { writer, pulse })
     });

@@ -22,6 +22,7 @@ mod run;
 mod running;
 mod wakeups;
 mod watch;
+mod whole_table;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 

@@ -80,10 +80,15 @@ impl Extractive {
         cancel: &CancelFlag,
         reply: &mut Reply<'_>,
     ) -> Result<bool, ModelError> {
-        if let Some(facts) = request.table
-            && table::answer(facts, request.passages, &asked.prompt, &asked.intent, reply)
-        {
-            return Ok(false);
+        if let Some(facts) = request.table {
+            let subject = table::Subject {
+                facts,
+                passages: request.passages,
+                query: request.query,
+            };
+            if table::answer(subject, &asked.prompt, &asked.intent, reply)? {
+                return Ok(false);
+            }
         }
         let corpus = Corpus::build(request.passages, cancel)?;
         if corpus.sentences.is_empty() {
@@ -123,7 +128,9 @@ impl AnswerEngine for Extractive {
         let asked = Asked::new(request.prompt);
         let mut reply = Reply::new(sink);
         let ranked = self.write(request, &asked, cancel, &mut reply)?;
-        if let Some(left_out) = request.left_out.filter(|text| !text.trim().is_empty()) {
+        if let Some(left_out) = request.left_out.filter(|text| !text.trim().is_empty())
+            && !reply.rests_on_all()
+        {
             say_left_out(left_out, &asked.intent, &mut reply);
         }
         let model = self

@@ -19,6 +19,8 @@ pub(super) struct Reply<'a> {
     citations: Vec<Citation>,
     notes: Vec<String>,
     answered: bool,
+    /// Whether the answer rests on everything there is, also on what was not read beforehand.
+    rests_on_all: bool,
 }
 
 impl<'a> Reply<'a> {
@@ -29,6 +31,7 @@ impl<'a> Reply<'a> {
             citations: Vec::new(),
             notes: Vec::new(),
             answered: true,
+            rests_on_all: false,
         }
     }
 
@@ -80,6 +83,16 @@ impl<'a> Reply<'a> {
     /// Marks the prompt as one that the document does not answer.
     pub(super) fn not_answered(&mut self) {
         self.answered = false;
+    }
+
+    /// Notes that the answer rests on every row of the table.
+    pub(super) fn read_all(&mut self) {
+        self.rests_on_all = true;
+    }
+
+    /// Whether the answer rests on every row of the table.
+    pub(super) fn rests_on_all(&self) -> bool {
+        self.rests_on_all
     }
 
     pub(super) fn progress(&mut self, done: u32, total: u32) {

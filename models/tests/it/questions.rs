@@ -72,6 +72,7 @@ impl QuestionSet {
             table: None,
             image: None,
             left_out: None,
+            query: None,
         };
         engine
             .answer(&request, &CancelFlag::default(), &mut Ignore)

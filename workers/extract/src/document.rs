@@ -21,6 +21,9 @@ pub const SAMPLE_ROWS: usize = 10_000;
 /// Most bytes of cell text kept in [`Table::sample`]: a job's document stays small enough to live in one database row.
 pub const SAMPLE_BYTES: usize = 4 * 1024 * 1024;
 
+/// Rows that are drawn from the whole of a table beside its first ones.
+pub const DRAWN_ROWS: usize = 100;
+
 /// Everything that was read out of one file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Document {
@@ -234,6 +237,12 @@ pub struct Table {
     /// Where in a workbook the table stands; none for a file that is one table.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sheet: Option<Sheet>,
+    /// Rows drawn evenly from the whole file, up to [`DRAWN_ROWS`], in order; none when `sample` holds them all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub drawn: Vec<Row>,
+    /// Where each table is, when the file holds several; the profile speaks of all of them together.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<TablePart>,
 }
 
 /// The place of a table in a workbook.
@@ -267,6 +276,19 @@ fn column_letters(mut column: u64) -> String {
         column /= 26;
     }
     letters.iter().rev().collect()
+}
+
+/// One of several tables in a file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TablePart {
+    /// Data row of the file at which it begins, from 1; its names when it has any of its own.
+    pub first_row: u64,
+    /// Data row at which it ends.
+    pub last_row: u64,
+    /// Its width.
+    pub columns: u32,
+    /// Names of its columns, as far as they are known.
+    pub names: Vec<String>,
 }
 
 /// One data row, word for word.
@@ -303,6 +325,53 @@ pub struct Column {
     pub stddev: Option<f64>,
     /// The most frequent values with their counts, most frequent first; empty when nearly all values differ.
     pub top: Vec<(String, u64)>,
+    /// Quantiles of a numeric column.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub quantiles: Option<Quantiles>,
+    /// How long the values are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lengths: Option<Lengths>,
+    /// How the dates of a date column are written.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date_order: Option<DateOrder>,
+}
+
+/// Values below which a share of a column's numbers lies, between two numbers by their distance (R type 7).
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Quantiles {
+    /// Five of a hundred are below.
+    pub p05: f64,
+    /// The first quartile.
+    pub p25: f64,
+    /// The median.
+    pub p50: f64,
+    /// The third quartile.
+    pub p75: f64,
+    /// Ninety-five of a hundred are below.
+    pub p95: f64,
+    /// Whether they were counted; otherwise their ranks are off by some tenths of a percent.
+    pub exact: bool,
+}
+
+/// Lengths of a column's values, in characters.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Lengths {
+    /// The shortest.
+    pub min: u64,
+    /// The longest.
+    pub max: u64,
+    /// Their mean.
+    pub mean: f64,
+}
+
+/// What comes first in a date that is written with a number for its month.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DateOrder {
+    /// The day, or the year: `31/01/2024`, `2024-01-31`.
+    DayFirst,
+    /// The month: `01/31/2024`.
+    MonthFirst,
 }
 
 /// Type of a column.
@@ -340,6 +409,12 @@ pub struct ImageInfo {
     pub frames: u32,
     /// EXIF fields without any position on earth.
     pub exif: BTreeMap<String, String>,
+    /// Name of the colour profile (ICC) in the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub color_profile: Option<String>,
+    /// Fingerprint of the upright picture, 16 hexadecimal digits (dHash): pictures that look alike differ in few of its 64 bits.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub difference_hash: Option<String>,
 }
 
 /// Something a reader of the document should know.

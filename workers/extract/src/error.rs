@@ -26,6 +26,9 @@ pub enum ParseError {
     /// The file has fewer pages than that.
     #[error("the file has no page {0}")]
     PageMissing(u32),
+    /// A query that does not fit its table.
+    #[error("the query does not fit the table: {0}")]
+    InvalidQuery(String),
     /// Reading on would have passed a limit.
     #[error("limit exceeded: {0}")]
     LimitExceeded(String),
@@ -58,6 +61,7 @@ impl ParseError {
             Self::PasswordNeeded => "password_needed",
             Self::WrongPassword => "wrong_password",
             Self::PageMissing(_) => "page_missing",
+            Self::InvalidQuery(_) => "invalid_query",
             Self::LimitExceeded(_) => "limit_exceeded",
             Self::Timeout => "parser_timeout",
             Self::OutOfMemory => "parser_memory",
@@ -78,6 +82,7 @@ impl ParseError {
         match self {
             Self::Damaged(text)
             | Self::NotSupported(text)
+            | Self::InvalidQuery(text)
             | Self::LimitExceeded(text)
             | Self::Crashed(text)
             | Self::Unavailable(text) => text.clone(),
@@ -100,6 +105,7 @@ impl ParseError {
             "password_needed" => Self::PasswordNeeded,
             "wrong_password" => Self::WrongPassword,
             "page_missing" => Self::PageMissing(detail.parse().unwrap_or_default()),
+            "invalid_query" => Self::InvalidQuery(detail),
             "limit_exceeded" => Self::LimitExceeded(detail),
             "parser_memory" => Self::OutOfMemory,
             "parser_crash" => Self::Crashed(detail),
@@ -129,6 +135,7 @@ mod tests {
             ParseError::PasswordNeeded,
             ParseError::WrongPassword,
             ParseError::PageMissing(7),
+            ParseError::InvalidQuery("no column".into()),
             ParseError::LimitExceeded("pages".into()),
             ParseError::OutOfMemory,
             ParseError::Crashed("panic".into()),

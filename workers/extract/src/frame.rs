@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::document::{ImageInfo, Page, Table, Warning};
 use crate::picture::PictureRequest;
+use crate::query::{QueryResult, TypedQuery};
 use crate::request::ParseRequest;
 use crate::sandbox::SandboxStatus;
 use crate::structure::Structure;
@@ -38,6 +39,8 @@ const MORE: u32 = 1 << 31;
 pub enum ToChild {
     /// Read the file.
     Parse(ParseRequest),
+    /// Compute something over the table of a file that is read like this.
+    Compute(ParseRequest, TypedQuery),
     /// Draw one of its pages.
     Draw(PictureRequest),
 }
@@ -68,6 +71,8 @@ pub enum FromChild {
     PagePart(PageImageHead, [f32; 4]),
     /// The table.
     Table(Box<Table>),
+    /// What a query came to.
+    Computed(Box<QueryResult>),
     /// The image's properties.
     Image(ImageInfo),
     /// One fact that the file states about itself.

@@ -37,6 +37,14 @@ pub enum MediaType {
     Tiff,
     /// Windows bitmap.
     Bmp,
+    /// Windows icon or cursor.
+    Ico,
+    /// Truevision TGA.
+    Tga,
+    /// Portable anymap: PBM, PGM, PPM, PAM.
+    Pnm,
+    /// AV1 image: told apart so that its refusal can name the remedy.
+    Avif,
     /// Excel workbook.
     Xlsx,
     /// Word document.
@@ -67,6 +75,10 @@ impl MediaType {
         Self::Gif,
         Self::Tiff,
         Self::Bmp,
+        Self::Ico,
+        Self::Tga,
+        Self::Pnm,
+        Self::Avif,
         Self::Xlsx,
         Self::Docx,
         Self::Pptx,
@@ -89,6 +101,10 @@ impl MediaType {
             Self::Gif => "image/gif",
             Self::Tiff => "image/tiff",
             Self::Bmp => "image/bmp",
+            Self::Ico => "image/x-icon",
+            Self::Tga => "image/x-tga",
+            Self::Pnm => "image/x-portable-anymap",
+            Self::Avif => "image/avif",
             Self::Xlsx => "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
             Self::Docx => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
             Self::Pptx => {
@@ -114,6 +130,10 @@ impl MediaType {
             Self::Gif => "gif",
             Self::Tiff => "tiff",
             Self::Bmp => "bmp",
+            Self::Ico => "ico",
+            Self::Tga => "tga",
+            Self::Pnm => "pnm",
+            Self::Avif => "avif",
             Self::Xlsx => "xlsx",
             Self::Docx => "docx",
             Self::Pptx => "pptx",
@@ -134,7 +154,16 @@ impl MediaType {
     pub fn is_image(self) -> bool {
         matches!(
             self,
-            Self::Png | Self::Jpeg | Self::Webp | Self::Gif | Self::Tiff | Self::Bmp
+            Self::Png
+                | Self::Jpeg
+                | Self::Webp
+                | Self::Gif
+                | Self::Tiff
+                | Self::Bmp
+                | Self::Ico
+                | Self::Tga
+                | Self::Pnm
+                | Self::Avif
         )
     }
 }
@@ -143,6 +172,7 @@ impl MediaType {
 pub fn sniff(head: &[u8], file_name: &str) -> Option<MediaType> {
     let head = &head[..head.len().min(SNIFF_BYTES)];
     magic(head)
+        .or_else(|| is_tga(head, file_name).then_some(MediaType::Tga))
         .or_else(|| container(head, file_name))
         .or_else(|| text(head, file_name))
 }
@@ -171,6 +201,15 @@ fn magic(head: &[u8]) -> Option<MediaType> {
     if is_bmp(head) {
         return Some(MediaType::Bmp);
     }
+    if is_icon(head) {
+        return Some(MediaType::Ico);
+    }
+    if is_anymap(head) {
+        return Some(MediaType::Pnm);
+    }
+    if is_avif(head) {
+        return Some(MediaType::Avif);
+    }
     let window = &head[..head.len().min(PDF_HEADER_WITHIN)];
     window
         .windows(5)
@@ -186,6 +225,84 @@ fn is_bmp(head: &[u8]) -> bool {
         .and_then(|bytes| bytes.try_into().ok())
         .map(u32::from_le_bytes);
     head.starts_with(b"BM") && size.is_some_and(|size| HEADER_SIZES.contains(&size))
+}
+
+/// A directory of at least one picture, whose reserved bytes are zero and whose first entry lies behind it (icons and cursors).
+fn is_icon(head: &[u8]) -> bool {
+    let Some(&[0, 0, 1 | 2, 0, count, 0]) = head.first_chunk::<6>() else {
+        return false;
+    };
+    let number = |at: usize| {
+        let bytes = head.get(at..)?.first_chunk::<4>()?;
+        Some(u32::from_le_bytes(*bytes))
+    };
+    let behind = 6 + 16 * u32::from(count);
+    count > 0 && head.get(9) == Some(&0) && number(18).is_some_and(|offset| offset >= behind)
+}
+
+/// `P1` to `P7`, white space or a comment, and a size.
+fn is_anymap(head: &[u8]) -> bool {
+    let [b'P', kind @ b'1'..=b'7', rest @ ..] = head else {
+        return false;
+    };
+    if *kind == b'7' {
+        return rest.starts_with(b"\n") && rest.windows(5).take(512).any(|part| part == b"WIDTH");
+    }
+    let mut rest = rest;
+    if !rest.first().is_some_and(u8::is_ascii_whitespace) {
+        return false;
+    }
+    loop {
+        rest = rest.trim_ascii_start();
+        if !rest.starts_with(b"#") {
+            break;
+        }
+        let Some(end) = rest.iter().position(|byte| *byte == b'\n') else {
+            return false;
+        };
+        rest = &rest[end..];
+    }
+    // Width and height: a line of prose that begins with `P1 ` has none.
+    let mut numbers = rest
+        .split(u8::is_ascii_whitespace)
+        .filter(|part| !part.is_empty());
+    let is_size = |part: Option<&[u8]>| {
+        part.is_some_and(|part| part.len() <= 6 && part.iter().all(u8::is_ascii_digit))
+    };
+    is_size(numbers.next()) && is_size(numbers.next())
+}
+
+/// A file type box (ISO 14496-12) that names one of the brands of AVIF.
+fn is_avif(head: &[u8]) -> bool {
+    let Some(length) = head
+        .first_chunk::<4>()
+        .map(|bytes| u32::from_be_bytes(*bytes))
+    else {
+        return false;
+    };
+    let brands = head
+        .get(8..(length as usize).min(head.len()))
+        .unwrap_or_default();
+    let (brands, _) = brands.as_chunks::<4>();
+    head.get(4..8) == Some(b"ftyp")
+        && brands
+            .iter()
+            .any(|brand| matches!(brand, b"avif" | b"avis"))
+}
+
+/// TGA has no magic number, so the name must say it and the header must not speak against it.
+fn is_tga(head: &[u8], file_name: &str) -> bool {
+    let Some(header) = head.first_chunk::<18>() else {
+        return false;
+    };
+    let (has_map, kind, depth) = (header[1], header[2], header[16]);
+    let side = |at: usize| u16::from_le_bytes([header[at], header[at + 1]]);
+    extension(file_name).as_deref() == Some("tga")
+        && has_map <= 1
+        && matches!(kind, 1..=3 | 9..=11)
+        && matches!(depth, 8 | 15 | 16 | 24 | 32)
+        && side(12) > 0
+        && side(14) > 0
 }
 
 /// Office files are ZIP containers whose parts lie in a folder of their own.
@@ -305,7 +422,7 @@ mod tests {
                 format!("{:?}", media.name())
             );
         }
-        assert_eq!(MediaType::from_name("avif"), None);
+        assert_eq!(MediaType::from_name("jxl"), None);
     }
 
     #[test]
@@ -319,6 +436,30 @@ mod tests {
         assert_eq!(sniff(b"GIF89a..", "x.png"), Some(MediaType::Gif));
         assert_eq!(sniff(b"MM\0*\0\0\0\x08", "x"), Some(MediaType::Tiff));
         assert_eq!(sniff(b"junk\n%PDF-1.4\n", "x.csv"), Some(MediaType::Pdf));
+        let icon = b"\0\0\x01\0\x01\0\x10\x10\0\0\x01\0\x20\0\x04\0\0\0\x16\0\0\0";
+        assert_eq!(sniff(icon, "x"), Some(MediaType::Ico));
+        for anymap in [
+            "P5 4 4 255\n",
+            "P3\n# made by hand\n2 2\n255\n",
+            "P7\nWIDTH 2\n",
+        ] {
+            assert_eq!(
+                sniff(anymap.as_bytes(), "x"),
+                Some(MediaType::Pnm),
+                "{anymap}"
+            );
+        }
+        assert_eq!(
+            sniff(b"P1 is the first of five pumps.\n", "x"),
+            Some(MediaType::Text)
+        );
+        assert_eq!(
+            sniff(b"\0\0\0\x14ftypmif1\0\0\0\0avif", "x"),
+            Some(MediaType::Avif)
+        );
+        let tga = b"\0\0\x02\0\0\0\0\0\0\0\0\0\x04\0\x04\0\x18\0";
+        assert_eq!(sniff(tga, "x.tga"), Some(MediaType::Tga));
+        assert_eq!(sniff(tga, "x.png"), None);
     }
 
     #[test]

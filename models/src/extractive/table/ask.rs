@@ -8,7 +8,7 @@ use crate::passage::ColumnFacts;
 use super::Table;
 use super::columns::{Mention, is_number, mentions, name_words, number_columns};
 use super::filters::{Filter, filters};
-use super::operation::{Operation, operation, ranked_by};
+use super::operation::{Operation, operation, ranked_by, superlative};
 
 /// Rows shown for a prompt that gives no number.
 pub(super) const DEFAULT_ROWS: usize = 10;
@@ -29,10 +29,25 @@ pub(super) struct Ask {
     pub(super) group: Option<usize>,
     /// Rows to show.
     pub(super) limit: usize,
+    /// The groups at one end of an order: `which country has the highest average population`.
+    pub(super) rank: Option<Rank>,
+    /// Indices of the words that mean a condition, a column, an operation or a number.
+    pub(super) used: Vec<usize>,
     /// Whether the prompt wants rows and not only a value: `which country has the highest population`.
     wants_row: bool,
     /// What the prompt wants measured, when no column is named so: the `rating` of `highest rating`.
     pub(super) unknown: Option<String>,
+}
+
+/// Which groups of an order are wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Rank {
+    /// The column whose values part the rows.
+    pub(super) group: usize,
+    /// Those with the largest value, or with the smallest.
+    pub(super) largest: bool,
+    /// How many of them.
+    pub(super) count: usize,
 }
 
 /// A column to compute with, and what the words about it make of the operation.
@@ -50,7 +65,7 @@ impl Ask {
             .filter(|_| named.ranks())
             .and_then(|at| asked_rows(prompt, at));
         let taken: Vec<usize> = at.into_iter().chain(limit.map(|(_, word)| word)).collect();
-        let filters = filters(table, prompt, &mentions, &taken);
+        let (filters, used) = filters(table, prompt, &mentions, &taken);
         let group =
             group(prompt, &mentions).filter(|_| named != Operation::Lookup && !named.ranks());
         let reading = Reading {
@@ -61,10 +76,14 @@ impl Ask {
         let counted = at
             .filter(|_| limit.is_none())
             .and_then(|at| reading.counted(&prompt.words()[at]));
-        let mut target = counted.unwrap_or_else(|| reading.target(table, prompt, named));
-        let unknown = at
+        let mut target = counted.unwrap_or_else(|| reading.target(table, prompt, (named, at)));
+        let mut unknown = at
             .filter(|_| reading.is_guess(target, prompt))
             .and_then(|at| unknown_measure(prompt, at, &mentions));
+        let rank = reading.rank(prompt, target);
+        if unknown.is_none() && rank == Ranked::OfUnknown {
+            unknown = prompt.words().get(1).cloned();
+        }
         if unknown.is_some() {
             target.column = None;
         }
@@ -74,7 +93,13 @@ impl Ask {
         let wants_row =
             named.ranks() && (limit.is_some() || names_other || holds(WHICH, prompt.first()));
         let limit = limit.map_or(1, |(count, _)| count.min(MAX_ROWS));
+        let rank = match rank {
+            Ranked::Groups(rank) if target.column.is_some() => Some(rank),
+            _ => None,
+        };
         Self {
+            rank,
+            used,
             operation: target.operation,
             target: target.column,
             mentions,
@@ -96,9 +121,23 @@ impl Ask {
 
     /// Whether the answer rests on rows and not on the profile of the whole table.
     pub(super) fn needs_rows(&self) -> bool {
-        let by_profile = self.filters.is_empty() && self.group.is_none() && !self.wants_row;
+        let by_profile = self.filters.is_empty()
+            && self.group.is_none()
+            && self.rank.is_none()
+            && !self.wants_row;
         !by_profile || matches!(self.operation, Operation::Lookup | Operation::Median)
     }
+}
+
+/// What a prompt wants of the order of groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ranked {
+    /// Nothing.
+    No,
+    /// Some groups.
+    Groups(Rank),
+    /// Groups by something that is no column.
+    OfUnknown,
 }
 
 /// The columns as the prompt sees them.
@@ -120,20 +159,56 @@ impl Reading<'_> {
         })
     }
 
+    /// `Which country has the highest average population?`: a statistic of each group and the end of its order that is asked for.
+    fn rank(&self, prompt: &Prompt, target: Target) -> Ranked {
+        if !target.operation.needs_numbers() {
+            return Ranked::No;
+        }
+        let Some((at, largest)) = superlative(prompt) else {
+            return Ranked::No;
+        };
+        let mut others = self
+            .mentions
+            .iter()
+            .filter(|mention| Some(mention.column) != target.column)
+            .map(|mention| mention.column);
+        let is_group = |column: &usize| self.columns[*column].kind != "float";
+        let count = asked_rows(prompt, at).map_or(1, |(count, _)| count.min(MAX_ROWS));
+        match self.group.or_else(|| others.find(is_group)) {
+            Some(group) => Ranked::Groups(Rank {
+                group,
+                largest,
+                count,
+            }),
+            None if holds("which welche welcher welches quel quelle", prompt.first()) => {
+                Ranked::OfUnknown
+            }
+            None => Ranked::No,
+        }
+    }
+
     /// The column an operation is about: one that is named, one that an adjective speaks of, or the only one there is.
-    fn target(&self, table: &Table<'_>, prompt: &Prompt, operation: Operation) -> Target {
+    fn target(
+        &self,
+        table: &Table<'_>,
+        prompt: &Prompt,
+        (operation, at): (Operation, Option<usize>),
+    ) -> Target {
         let plain = |column: Option<usize>| Target { column, operation };
         let others = || {
             self.mentions
                 .iter()
-                .map(|mention| mention.column)
-                .filter(|column| Some(*column) != self.group)
+                .filter(|mention| Some(mention.column) != self.group)
         };
-        if let Some(column) = others().find(|column| self.fits(*column, operation)) {
-            return plain(Some(column));
+        // `the order with the largest amount`: what stands behind the word is nearer to it than what stands before.
+        let is_before = |mention: &&Mention| at.is_some_and(|at| mention.word < at);
+        let fitting = others().filter(|mention| self.fits(mention.column, operation));
+        if let Some(mention) = fitting.min_by_key(is_before) {
+            return plain(Some(mention.column));
         }
+        let mut others = others().map(|mention| mention.column);
         if !operation.ranks() && !operation.needs_numbers() && operation != Operation::Range {
-            return plain(others().next());
+            return plain(others.next());
         }
         let hints = prompt
             .words()

@@ -6,6 +6,7 @@ use crate::extractive::wordlist::holds;
 
 use super::Table;
 use super::columns::{Mention, is_number, name_words, number_columns};
+use super::dates::Span;
 use super::number;
 use super::rows::Row;
 
@@ -48,8 +49,18 @@ pub(super) struct Comparison {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Limit {
     Number(f64),
-    /// The first four digits of a date.
-    Year(i32),
+    /// A date, or a month or year of dates.
+    Date(Span),
+}
+
+/// The day of a cell that holds an ISO date.
+fn iso_day(cell: &str) -> Option<&str> {
+    let day = cell.get(..10)?;
+    let is_iso = day.bytes().enumerate().all(|(at, byte)| match at {
+        4 | 7 => byte == b'-',
+        _ => byte.is_ascii_digit(),
+    });
+    is_iso.then_some(day)
 }
 
 impl Comparison {
@@ -59,10 +70,7 @@ impl Comparison {
             Limit::Number(limit) => row
                 .number(self.column)
                 .and_then(|value| value.partial_cmp(&limit)),
-            Limit::Year(limit) => cell
-                .get(..4)
-                .and_then(|year| year.parse::<i32>().ok())
-                .map(|year| year.cmp(&limit)),
+            Limit::Date(span) => iso_day(cell).map(|day| span.compare(day)),
         };
         order.is_some_and(|order| {
             if order.is_eq() {
@@ -81,7 +89,7 @@ pub(super) fn comparisons(
     mentions: &[Mention],
     used: &mut Vec<usize>,
 ) -> Vec<Comparison> {
-    let mut out = Vec::new();
+    let mut out = between(table, prompt, mentions, used);
     for (above, or_equal, phrases) in PHRASES.into_iter().chain(TIMES) {
         for phrase in phrases.split('|') {
             let Some(at) = prompt.find(phrase) else {
@@ -89,13 +97,16 @@ pub(super) fn comparisons(
             };
             let behind = at + phrase.split(' ').count();
             let is_time = TIMES.iter().any(|(_, _, phrases)| phrases.contains(phrase));
-            let found = year(table, prompt, mentions, behind)
-                .or_else(|| measure(table, prompt, mentions, (at, behind), is_time));
-            let Some((column, limit)) = found else {
+            let found = moment(table, prompt, mentions, behind)
+                // The limit may be followed by its unit or its scale.
+                .or_else(|| {
+                    measure(table, prompt, mentions, (at, behind), is_time)
+                        .map(|(column, limit)| (column, limit, 2))
+                });
+            let Some((column, limit, words)) = found else {
                 continue;
             };
-            // The limit may be followed by its unit or its scale.
-            used.extend(at..behind + 2);
+            used.extend(at..behind + words);
             out.push(Comparison {
                 column,
                 above,
@@ -107,24 +118,71 @@ pub(super) fn comparisons(
     out
 }
 
-/// A year at a word, when the prompt names a column of dates or there is only one.
-fn year(
+/// `between 10 and 20`, `between March 2023 and May 2024`; both ends count.
+fn between(
+    table: &Table<'_>,
+    prompt: &Prompt,
+    mentions: &[Mention],
+    used: &mut Vec<usize>,
+) -> Vec<Comparison> {
+    const PHRASES: [(&str, &str); 4] = [
+        ("between", "and"),
+        ("zwischen", "und"),
+        ("entre", "et"),
+        ("entre", "y"),
+    ];
+    let words = prompt.words();
+    for (open, join) in PHRASES {
+        let Some(at) = prompt.find(open) else {
+            continue;
+        };
+        let Some(middle) = (at + 2..words.len()).find(|word| words[*word] == join) else {
+            continue;
+        };
+        let side = |word: usize| {
+            moment(table, prompt, mentions, word).or_else(|| {
+                let limit = limit(prompt, word)?;
+                let column = compared_column(table, prompt, mentions, at)?;
+                Some((column, Limit::Number(limit), 2))
+            })
+        };
+        let (Some(low), Some(high)) = (side(at + 1), side(middle + 1)) else {
+            continue;
+        };
+        used.extend(at..middle + 1 + high.2);
+        return [(low, true), (high, false)]
+            .map(|((column, limit, _), above)| Comparison {
+                column,
+                above,
+                or_equal: true,
+                limit,
+            })
+            .to_vec();
+    }
+    Vec::new()
+}
+
+/// A date at a word, when the prompt names a column of dates or there is only one; and how many words it takes.
+fn moment(
     table: &Table<'_>,
     prompt: &Prompt,
     mentions: &[Mention],
     at: usize,
-) -> Option<(usize, Limit)> {
+) -> Option<(usize, Limit, usize)> {
+    let (span, words) = Span::at(prompt, at)?;
     let columns = &table.facts.columns;
-    let word = prompt.words().get(at).filter(|word| word.len() == 4)?;
-    let year = word.parse().ok()?;
     let is_date = |column: &usize| columns[*column].kind == "date";
     let named = mentions.iter().map(|mention| mention.column).find(is_date);
     let numbers = mentions
         .iter()
         .any(|mention| is_number(&columns[mention.column]));
     let mut dates = (0..columns.len()).filter(is_date);
-    let only = dates.next().filter(|_| dates.next().is_none() && !numbers);
-    Some((named.or(only)?, Limit::Year(year)))
+    // A year alone may be a number that something else is compared with.
+    let is_certain = !numbers || !span.is_year();
+    let only = dates
+        .next()
+        .filter(|_| dates.next().is_none() && is_certain);
+    Some((named.or(only)?, Limit::Date(span), words))
 }
 
 /// A number behind a comparison and the column it is compared with.

@@ -10,6 +10,7 @@ use crate::extractive::wordlist::holds;
 use super::Table;
 use super::columns::{Mention, is_number};
 use super::comparisons::{Comparison, comparisons};
+use super::dates::Span;
 use super::number;
 use super::rows::Row;
 
@@ -25,8 +26,8 @@ pub(super) enum Filter {
         value: String,
         shown: String,
     },
-    /// A date or text column starts with the value, as `2024` does `2024-05-01`.
-    StartsWith { column: usize, value: String },
+    /// A date lies within the span, or a year is that year.
+    Within { column: usize, span: Span },
     /// The cell is empty.
     Empty { column: usize },
     /// The cell lies on one side of a limit.
@@ -41,7 +42,7 @@ impl Filter {
             Self::Equals { columns, value, .. } => columns
                 .iter()
                 .any(|column| is_same(row.cell(*column), value)),
-            Self::StartsWith { column, value } => row.cell(*column).starts_with(value.as_str()),
+            Self::Within { column, span } => row.cell(*column).starts_with(&span.shown()),
             Self::Empty { column } => row.cell(*column).is_empty(),
             Self::Compared(comparison) => comparison.holds(row),
             Self::Number(number) => row.number == *number,
@@ -52,9 +53,7 @@ impl Filter {
     pub(super) fn columns(&self) -> &[usize] {
         match self {
             Self::Equals { columns, .. } => columns,
-            Self::StartsWith { column, .. } | Self::Empty { column } => {
-                std::slice::from_ref(column)
-            }
+            Self::Within { column, .. } | Self::Empty { column } => std::slice::from_ref(column),
             Self::Compared(comparison) => std::slice::from_ref(&comparison.column),
             Self::Number(_) => &[],
         }
@@ -62,17 +61,18 @@ impl Filter {
 }
 
 /// Equal as words, or as numbers that are written differently.
-fn is_same(cell: &str, value: &str) -> bool {
+pub(super) fn is_same(cell: &str, value: &str) -> bool {
     value_key(cell) == value || number::parse(cell).is_some_and(|n| number::parse(value) == Some(n))
 }
 
-/// Reads the conditions out of a prompt. `taken` are words that already mean something else.
+/// Reads the conditions out of a prompt. `taken` are words that already mean something else; those of the conditions are given
+/// back with them.
 pub(super) fn filters(
     table: &Table<'_>,
     prompt: &Prompt,
     mentions: &[Mention],
     taken: &[usize],
-) -> Vec<Filter> {
+) -> (Vec<Filter>, Vec<usize>) {
     let mut used: Vec<usize> = taken.to_vec();
     let mut out: Vec<Filter> = row_number(prompt, &mut used).into_iter().collect();
     let compared = comparisons(table, prompt, mentions, &mut used);
@@ -80,8 +80,9 @@ pub(super) fn filters(
     out.extend(without(prompt, mentions));
     out.extend(named_numbers(table, prompt, mentions, &mut used));
     out.extend(values(table, prompt, mentions, &mut used));
-    out.extend(years(table, prompt, &used));
-    out
+    out.extend(stated(table, prompt, mentions, &mut used));
+    out.extend(dates(table, prompt, mentions, &mut used));
+    (out, used)
 }
 
 /// `row 3`.
@@ -161,31 +162,39 @@ struct Value<'a> {
 }
 
 /// Values of the text columns by their folded words.
-fn known_values<'a>(table: &Table<'a>) -> HashMap<String, Value<'a>> {
+fn known_values<'a>(table: &'a Table<'_>) -> HashMap<String, Value<'a>> {
     let columns = 0..table.facts.columns.len();
     let text: Vec<usize> = columns
         .filter(|at| !is_number(&table.facts.columns[*at]))
         .collect();
     let mut known: HashMap<String, Value<'_>> = HashMap::new();
-    for row in table.rows.iter() {
-        for &column in &text {
-            let shown = row.cell(column);
-            if shown.is_empty() || shown.split_whitespace().count() > MAX_VALUE_WORDS {
-                continue;
-            }
-            let value = known.entry(value_key(shown)).or_insert_with(|| Value {
-                shown,
-                columns: Vec::new(),
-            });
-            if !value.columns.contains(&column) {
-                value.columns.push(column);
-            }
+    let mut learn = |column: usize, shown: &'a str| {
+        if shown.is_empty() || shown.split_whitespace().count() > MAX_VALUE_WORDS {
+            return;
         }
+        let value = known.entry(value_key(shown)).or_insert_with(|| Value {
+            shown,
+            columns: Vec::new(),
+        });
+        if !value.columns.contains(&column) {
+            value.columns.push(column);
+        }
+    };
+    for row in table.rows.iter() {
+        text.iter()
+            .for_each(|&column| learn(column, row.cell(column)));
+    }
+    for &column in &text {
+        let top = table.facts.columns[column].top.iter();
+        top.for_each(|(value, _)| learn(column, value));
+    }
+    for (column, value) in &table.found {
+        learn(*column, value);
     }
     known
 }
 
-fn is_common(phrase: &str) -> bool {
+pub(super) fn is_common(phrase: &str) -> bool {
     let lists = [
         stopwords::ENGLISH,
         stopwords::GERMAN,
@@ -193,6 +202,33 @@ fn is_common(phrase: &str) -> bool {
         stopwords::SPANISH,
     ];
     phrase.is_empty() || lists.iter().any(|list| holds(list, phrase))
+}
+
+/// `country is Atlantis`: a value that the prompt states for a column of text, though no row that was read has it.
+fn stated(
+    table: &Table<'_>,
+    prompt: &Prompt,
+    mentions: &[Mention],
+    used: &mut Vec<usize>,
+) -> Option<Filter> {
+    const STATES: &str = "is equals named called ist heisst est es";
+    let words = prompt.words();
+    let of_text = |mention: &&Mention| table.facts.columns[mention.column].kind == "text";
+    mentions.iter().filter(of_text).find_map(|mention| {
+        let verb = mention.word + mention.words;
+        let value = verb + 1;
+        let word = words.get(value).filter(|word| !is_common(word))?;
+        let is_mention = mentions.iter().any(|mention| mention.covers(value));
+        if !holds(STATES, words.get(verb)?) || used.contains(&value) || is_mention {
+            return None;
+        }
+        used.push(value);
+        Some(Filter::Equals {
+            columns: vec![mention.column],
+            value: word.clone(),
+            shown: word.clone(),
+        })
+    })
 }
 
 /// A number directly behind a column name: `order 4711`, `year 2019`, `id is 7`.
@@ -231,26 +267,30 @@ fn named_numbers(
     out
 }
 
-/// A year in the prompt, when a column is about dates or years.
-fn years(table: &Table<'_>, prompt: &Prompt, used: &[usize]) -> Option<Filter> {
-    let is_year = |word: &str| {
-        word.len() == 4
-            && word
-                .parse::<u32>()
-                .is_ok_and(|year| (1500..2200).contains(&year))
+/// A date in the prompt, when a column is about dates, or a year, when one is about years.
+fn dates(
+    table: &Table<'_>,
+    prompt: &Prompt,
+    mentions: &[Mention],
+    used: &mut Vec<usize>,
+) -> Option<Filter> {
+    let columns = &table.facts.columns;
+    let is_date = |column: &usize| columns[*column].kind == "date";
+    let free = |at: usize, words: usize| (at..at + words).all(|word| !used.contains(&word));
+    let spans = (0..prompt.words().len()).filter_map(|at| {
+        let (span, words) = Span::at(prompt, at)?;
+        free(at, words).then_some((span, at, words))
+    });
+    let (span, at, words) = spans.max_by_key(|(span, ..)| span.shown().len())?;
+    let named = mentions.iter().map(|mention| mention.column).find(is_date);
+    let by_date = named.or_else(|| (0..columns.len()).find(is_date));
+    let by_year = || {
+        let column = columns
+            .iter()
+            .position(|column| fold(&column.name).contains("year"))?;
+        span.is_year().then_some(column)
     };
-    let (_, year) = prompt
-        .words()
-        .iter()
-        .enumerate()
-        .find(|(at, word)| is_year(word) && !used.contains(at))?;
-    let column = table
-        .facts
-        .columns
-        .iter()
-        .position(|column| column.kind == "date" || fold(&column.name).contains("year"))?;
-    Some(Filter::StartsWith {
-        column,
-        value: year.clone(),
-    })
+    let column = by_date.or_else(by_year)?;
+    used.extend(at..at + words);
+    Some(Filter::Within { column, span })
 }

@@ -130,6 +130,26 @@ pub(super) fn operation(prompt: &Prompt, mentions: &[Mention]) -> (Operation, Op
     (Operation::Lookup, None)
 }
 
+/// The word of a prompt that asks for an end of an order beside another operation (`highest average`), and whether for the
+/// largest.
+pub(super) fn superlative(prompt: &Prompt) -> Option<(usize, bool)> {
+    let ends = [(Operation::Largest, true), (Operation::Smallest, false)];
+    ends.into_iter().find_map(|(end, largest)| {
+        let (_, phrases) = WORDS.iter().find(|(operation, _)| *operation == end)?;
+        let at = prompt.find_any(phrases)?;
+        Some((at, largest))
+    })
+}
+
+/// Whether a word is part of the name of an operation.
+pub(super) fn is_operation(word: &str) -> bool {
+    let in_phrase = |phrase: &str| phrase.split(' ').any(|part| part == word);
+    let named = WORDS
+        .iter()
+        .any(|(_, phrases)| phrases.split('|').any(in_phrase));
+    named || !ranked_by(word).is_empty()
+}
+
 /// What an adjective says about the column it ranks by: parts of column names. Behind some of them the order is turned
 /// round, which a minus says (`@date` is any column of dates): the oldest person has the largest age and the smallest date of birth.
 pub(super) fn ranked_by(adjective: &str) -> &'static str {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::extractive::reply::Reply;
 use crate::passage::ColumnFacts;
+use crate::table_query::Function;
 
 use super::Table;
 use super::ask::Ask;
@@ -11,6 +12,7 @@ use super::columns::number_columns;
 use super::lookup::selected;
 use super::number;
 use super::operation::Operation;
+use super::translate::function;
 use super::wording::{left_out, place, rows, values};
 
 /// Groups shown.
@@ -40,7 +42,7 @@ pub(super) fn statistic(table: &Table<'_>, ask: &Ask, reply: &mut Reply<'_>) {
         .filter_map(|row| row.number(column))
         .collect();
     let place = place(table, &ask.filters);
-    let Some(value) = over(ask.operation, &mut numbers) else {
+    let Some(value) = over(function(ask.operation), &mut numbers) else {
         reply.not_answered();
         return reply.say(&format!(
             "No row{place} has a number in {}{}.",
@@ -67,8 +69,8 @@ pub(super) fn range(table: &Table<'_>, ask: &Ask, reply: &mut Reply<'_>) -> bool
         .collect();
     let ends = match (&facts.min, &facts.max) {
         (Some(min), Some(max)) if ask.filters.is_empty() => Some((min.clone(), max.clone())),
-        _ => over(Operation::Smallest, &mut numbers)
-            .zip(over(Operation::Largest, &mut numbers))
+        _ => over(Function::Min, &mut numbers)
+            .zip(over(Function::Max, &mut numbers))
             .map(|(min, max)| (number::write(min), number::write(max))),
     };
     let Some((min, max)) = ends else { return false };
@@ -115,7 +117,7 @@ fn by_profile(facts: &ColumnFacts, operation: Operation) -> Option<f64> {
     }
 }
 
-fn label(operation: Operation) -> &'static str {
+pub(super) fn label(operation: Operation) -> &'static str {
     match operation {
         Operation::Mean => "average",
         Operation::Median => "median",
@@ -136,7 +138,8 @@ fn grouped(table: &Table<'_>, ask: &Ask, column: usize, group: usize, reply: &mu
     let mut lines: Vec<(&str, f64, usize)> = groups
         .into_iter()
         .filter_map(|(key, mut numbers)| {
-            Some((key, over(ask.operation, &mut numbers)?, numbers.len()))
+            let value = over(function(ask.operation), &mut numbers)?;
+            Some((key, value, numbers.len()))
         })
         .collect();
     lines.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(b.0)));
@@ -161,23 +164,25 @@ fn grouped(table: &Table<'_>, ask: &Ask, column: usize, group: usize, reply: &mu
     }
 }
 
-/// The value of an operation over some numbers; none when there are none.
-fn over(operation: Operation, values: &mut [f64]) -> Option<f64> {
+/// A function of some numbers; none when there are none, or when it is no function of numbers.
+pub(super) fn over(function: Function, values: &mut [f64]) -> Option<f64> {
     if values.is_empty() {
         return None;
     }
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
-    match operation {
-        Operation::Mean => Some(mean),
-        Operation::Sum => Some(values.iter().sum()),
-        Operation::StandardDeviation => {
-            Some((values.iter().map(|v| (v - mean).powi(2)).sum::<f64>() / count).sqrt())
+    match function {
+        Function::Mean => Some(mean),
+        Function::Sum => Some(values.iter().sum()),
+        // Of a sample, as in the profile of the whole table.
+        Function::Stddev if values.len() > 1 => {
+            let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
+            Some((squares / (count - 1.0)).sqrt())
         }
-        Operation::Median => Some(median(values)),
-        Operation::Largest => values.iter().copied().reduce(f64::max),
-        Operation::Smallest => values.iter().copied().reduce(f64::min),
-        _ => None,
+        Function::Median => Some(median(values)),
+        Function::Max => values.iter().copied().reduce(f64::max),
+        Function::Min => values.iter().copied().reduce(f64::min),
+        Function::Stddev | Function::Count | Function::Distinct => None,
     }
 }
 
@@ -198,15 +203,15 @@ mod tests {
     #[test]
     fn values_of_a_small_set() {
         let mut values = [4.0, 1.0, 3.0, 2.0];
-        assert_eq!(over(Operation::Mean, &mut values), Some(2.5));
-        assert_eq!(over(Operation::Sum, &mut values), Some(10.0));
-        assert_eq!(over(Operation::Median, &mut values), Some(2.5));
-        assert_eq!(over(Operation::Median, &mut values[..3]), Some(2.0));
-        assert_eq!(over(Operation::Largest, &mut values), Some(4.0));
-        assert_eq!(over(Operation::Mean, &mut []), None);
+        assert_eq!(over(Function::Mean, &mut values), Some(2.5));
+        assert_eq!(over(Function::Sum, &mut values), Some(10.0));
+        assert_eq!(over(Function::Median, &mut values), Some(2.5));
+        assert_eq!(over(Function::Median, &mut values[..3]), Some(2.0));
+        assert_eq!(over(Function::Max, &mut values), Some(4.0));
+        assert_eq!(over(Function::Mean, &mut []), None);
         assert_eq!(
-            over(Operation::StandardDeviation, &mut [2.0, 4.0]),
-            Some(1.0)
+            over(Function::Stddev, &mut [2.0, 4.0]),
+            Some(2.0_f64.sqrt())
         );
     }
 }

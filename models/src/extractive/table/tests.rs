@@ -86,6 +86,7 @@ fn ask_of(prompt: &str, facts: &TableFacts) -> Answer {
         table: Some(facts),
         image: None,
         left_out: None,
+        query: None,
     };
     Extractive::new(None)
         .answer(&request, &CancelFlag::default(), &mut Ignore)

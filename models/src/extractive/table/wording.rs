@@ -44,7 +44,7 @@ pub(super) fn conditions(table: &Table<'_>, filters: &[Filter]) -> String {
                     columns.iter().map(name).collect::<Vec<_>>().join(" or ")
                 )
             }
-            Filter::StartsWith { column, value } => format!("{} in {value}", name(column)),
+            Filter::Within { column, span } => format!("{} in {}", name(column), span.shown()),
             Filter::Empty { column } => format!("no {}", name(column)),
             Filter::Compared(comparison) => {
                 format!("{} {}", name(&comparison.column), side(comparison))
@@ -65,7 +65,7 @@ fn side(comparison: &Comparison) -> String {
     };
     match comparison.limit {
         Limit::Number(limit) => format!("{sign} {}", number::write(limit)),
-        Limit::Year(year) => format!("{sign} {year}"),
+        Limit::Date(span) => format!("{sign} {}", span.shown()),
     }
 }
 
@@ -99,6 +99,28 @@ pub(super) fn left_out(table: &Table<'_>) -> String {
             table.facts.rows
         )
     }
+}
+
+/// Says that an answer rests on every row of the file, where that is more than was read beforehand.
+pub(super) fn over_all(table: &Table<'_>) -> String {
+    if table.can_look_further() {
+        format!(", computed over all {} rows", separated(table.facts.rows))
+    } else {
+        left_out(table)
+    }
+}
+
+/// `2,880,000`.
+fn separated(count: u64) -> String {
+    let digits = count.to_string();
+    let mut text = String::with_capacity(digits.len() * 4 / 3);
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }
 
 /// The conditions behind `where`; nothing when there are none.

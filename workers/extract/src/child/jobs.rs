@@ -47,7 +47,7 @@ pub(super) fn serve(
 
 fn run(job: Job, formats: &[&dyn Format], socket: &UnixStream) -> Result<(), ParseError> {
     let media = match &job.message {
-        ToChild::Parse(request) => request.media,
+        ToChild::Parse(request) | ToChild::Compute(request, _) => request.media,
         ToChild::Draw(request) => request.media,
     };
     let Some(format) = formats::find(formats, media) else {
@@ -60,14 +60,19 @@ fn run(job: Job, formats: &[&dyn Format], socket: &UnixStream) -> Result<(), Par
     if input.size() == 0 {
         return Err(ParseError::Damaged("the file is empty".to_owned()));
     }
+    let mut outbox = Outbox::new(socket);
     match &job.message {
-        ToChild::Parse(request) => {
-            let mut outbox = Outbox::new(socket);
-            format.parse(&mut input, request, &mut outbox)?;
-            outbox.finish()
+        ToChild::Parse(request) => format.parse(&mut input, request, &mut outbox)?,
+        ToChild::Compute(_, query) => {
+            let result = format.query(&mut input, query, &mut outbox)?;
+            let mut writer = socket;
+            frame::write(&mut writer, &FromChild::Computed(Box::new(result)))?;
         }
-        ToChild::Draw(request) => send_picture(socket, &format.draw(&mut input, request)?),
+        ToChild::Draw(request) => {
+            return send_picture(socket, &format.draw(&mut input, request)?);
+        }
     }
+    outbox.finish()
 }
 
 fn last_message(outcome: Result<(), ParseError>) -> FromChild {

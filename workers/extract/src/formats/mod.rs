@@ -19,7 +19,7 @@ mod parts;
 pub mod pdf;
 mod pptx;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod text;
 mod xlsx;
 
@@ -29,6 +29,7 @@ use crate::document::{ImageInfo, Page, Table, Warning};
 use crate::error::ParseError;
 use crate::media::MediaType;
 use crate::picture::{Picture, PictureRequest};
+use crate::query::{QueryResult, TypedQuery};
 use crate::request::ParseRequest;
 use crate::structure::Structure;
 
@@ -70,6 +71,19 @@ pub trait Format: Sync {
             "pictures of {} files",
             request.media.name()
         )))
+    }
+
+    /// Runs `query` over every row of the table in `input`. Only `out`'s progress is used.
+    fn query(
+        &self,
+        input: &mut Input,
+        query: &TypedQuery,
+        out: &mut dyn Output,
+    ) -> Result<QueryResult, ParseError> {
+        let _ = (input, query, out);
+        Err(ParseError::NotSupported(
+            "queries over a file without a table".to_owned(),
+        ))
     }
 }
 

@@ -11,23 +11,23 @@ use crate::structure::Structure;
 
 /// Everything that a format has put out.
 #[derive(Debug, Default)]
-pub(super) struct Collected {
-    pub(super) pages: Vec<Page>,
-    pub(super) page_images: Vec<u32>,
-    pub(super) table: Option<Table>,
-    pub(super) metadata: BTreeMap<String, String>,
-    pub(super) structure: Vec<Structure>,
-    pub(super) warnings: Vec<Warning>,
+pub(crate) struct Collected {
+    pub(crate) pages: Vec<Page>,
+    pub(crate) page_images: Vec<u32>,
+    pub(crate) table: Option<Table>,
+    pub(crate) metadata: BTreeMap<String, String>,
+    pub(crate) structure: Vec<Structure>,
+    pub(crate) warnings: Vec<Warning>,
 }
 
 impl Collected {
     /// Reads `bytes`, which must succeed.
-    pub(super) fn of(media: MediaType, bytes: &[u8]) -> Self {
+    pub(crate) fn of(media: MediaType, bytes: &[u8]) -> Self {
         Self::try_of(media, bytes).unwrap()
     }
 
     /// Reads `bytes`.
-    pub(super) fn try_of(media: MediaType, bytes: &[u8]) -> Result<Self, ParseError> {
+    pub(crate) fn try_of(media: MediaType, bytes: &[u8]) -> Result<Self, ParseError> {
         let mut out = Self::default();
         let mut input = Input::from_bytes(bytes.to_vec());
         find(FORMATS, media)
@@ -37,12 +37,12 @@ impl Collected {
     }
 
     /// The texts of the pages.
-    pub(super) fn texts(&self) -> Vec<String> {
+    pub(crate) fn texts(&self) -> Vec<String> {
         self.pages.iter().map(|page| page.text.clone()).collect()
     }
 
     /// The codes of the warnings.
-    pub(super) fn codes(&self) -> Vec<&str> {
+    pub(crate) fn codes(&self) -> Vec<&str> {
         self.warnings
             .iter()
             .map(|warning| warning.code.as_str())

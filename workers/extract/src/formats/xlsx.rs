@@ -12,6 +12,7 @@ use crate::document::{Sheet, Table, Warning};
 use crate::error::ParseError;
 use crate::formats::{Format, Input, Output};
 use crate::media::MediaType;
+use crate::query::{self, QueryResult, TypedQuery};
 use crate::request::ParseRequest;
 
 /// Largest workbook; its XML is some ten times as large.
@@ -35,27 +36,9 @@ impl Format for Xlsx {
         _request: &ParseRequest,
         out: &mut dyn Output,
     ) -> Result<(), ParseError> {
-        if input.size() > MAX_BYTES {
-            return Err(ParseError::LimitExceeded(format!(
-                "the workbook has {} bytes, the limit is {MAX_BYTES}",
-                input.size()
-            )));
-        }
-        let mut workbook = Workbook::new(input).map_err(damaged)?;
-        let names = workbook.sheet_names();
+        let (names, mut sheets) = sheets(input, out)?;
         out.metadata("sheets", &names.join(", "));
-        let mut sheets = Vec::new();
-        for name in names {
-            let range = workbook.worksheet_range(&name).map_err(damaged)?;
-            if !range.is_empty() {
-                sheets.push((name, range));
-            }
-            out.progress(sheets.len() as u32, None)?;
-        }
-        let Some(largest) = (0..sheets.len())
-            .rev()
-            .max_by_key(|at| sheets[*at].1.height())
-        else {
+        let Some(largest) = largest(&sheets) else {
             return Flow::new(out).finish();
         };
         let (name, range) = sheets.remove(largest);
@@ -80,6 +63,53 @@ impl Format for Xlsx {
         }
         Ok(())
     }
+
+    fn query(
+        &self,
+        input: &mut Input,
+        query: &TypedQuery,
+        out: &mut dyn Output,
+    ) -> Result<QueryResult, ParseError> {
+        let (_, mut sheets) = sheets(input, out)?;
+        let Some(largest) = largest(&sheets) else {
+            return Err(ParseError::NotSupported(
+                "queries over a workbook without rows".to_owned(),
+            ));
+        };
+        let text = to_csv(&sheets.swap_remove(largest).1);
+        drop(sheets);
+        query::run(&mut Input::from_bytes(text), query, out)
+    }
+}
+
+type Sheets = Vec<(String, Range<Data>)>;
+
+/// The names of all sheets, and those that hold anything.
+fn sheets(input: &mut Input, out: &mut dyn Output) -> Result<(Vec<String>, Sheets), ParseError> {
+    if input.size() > MAX_BYTES {
+        return Err(ParseError::LimitExceeded(format!(
+            "the workbook has {} bytes, the limit is {MAX_BYTES}",
+            input.size()
+        )));
+    }
+    let mut workbook = Workbook::new(input).map_err(damaged)?;
+    let names = workbook.sheet_names();
+    let mut sheets = Sheets::new();
+    for name in &names {
+        let range = workbook.worksheet_range(name).map_err(damaged)?;
+        if !range.is_empty() {
+            sheets.push((name.clone(), range));
+        }
+        out.progress(sheets.len() as u32, None)?;
+    }
+    Ok((names, sheets))
+}
+
+/// The sheet that is the table: the first of those with the most rows.
+fn largest(sheets: &Sheets) -> Option<usize> {
+    (0..sheets.len())
+        .rev()
+        .max_by_key(|at| sheets[*at].1.height())
 }
 
 /// Rows as a block of a flow. A sheet that is but one column is text.

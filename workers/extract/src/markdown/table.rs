@@ -111,6 +111,9 @@ mod tests {
             sum: None,
             stddev: None,
             top: vec![],
+            quantiles: None,
+            lengths: None,
+            date_order: None,
         }
     }
 
@@ -136,6 +139,8 @@ mod tests {
             ],
             rows_left_out: 7,
             sheet: None,
+            drawn: vec![],
+            parts: vec![],
         }
     }
 

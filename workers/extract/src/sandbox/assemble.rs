@@ -6,7 +6,9 @@
 
 use super::child_process::broken;
 use super::{page_check, recognised};
-use crate::document::{Column, Document, ImageInfo, Page, SAMPLE_ROWS, Table, Warning, clean_text};
+use crate::document::{
+    Column, DRAWN_ROWS, Document, ImageInfo, Page, Row, SAMPLE_ROWS, Table, Warning, clean_text,
+};
 use crate::error::{ParseError, short_message};
 use crate::formats::MAX_PAGE_IMAGE_PIXELS;
 use crate::frame::PageImageHead;
@@ -117,6 +119,7 @@ impl Assembly {
         if self.document.table.is_some()
             || table.columns.len() > MAX_COLUMNS
             || table.sample.len() > SAMPLE_ROWS
+            || table.drawn.len() > DRAWN_ROWS
         {
             return Err(broken("an impossible table"));
         }
@@ -126,15 +129,9 @@ impl Assembly {
         {
             return Err(broken("a table that does not add up"));
         }
-        let mut last = 0;
-        for row in &mut table.sample {
-            if row.number <= last || row.number > table.rows || row.cells.len() > MAX_COLUMNS {
-                return Err(broken("a row out of order"));
-            }
-            last = row.number;
-            self.spend(row.cells.iter().map(String::len).sum())?;
-            row.cells.iter_mut().for_each(remove_nul);
-        }
+        self.rows(&mut table.sample, table.rows)?;
+        self.rows(&mut table.drawn, table.rows)?;
+        self.parts(&mut table)?;
         for column in &mut table.columns {
             self.column(column)?;
         }
@@ -146,9 +143,49 @@ impl Assembly {
         Ok(())
     }
 
+    /// Checks rows of a table that has `count` of them.
+    fn rows(&mut self, rows: &mut [Row], count: u64) -> Result<(), ParseError> {
+        let mut last = 0;
+        for row in rows {
+            if row.number <= last || row.number > count || row.cells.len() > MAX_COLUMNS {
+                return Err(broken("a row out of order"));
+            }
+            last = row.number;
+            self.spend(row.cells.iter().map(String::len).sum())?;
+            row.cells.iter_mut().for_each(remove_nul);
+        }
+        Ok(())
+    }
+
+    fn parts(&mut self, table: &mut Table) -> Result<(), ParseError> {
+        let mut last = 0;
+        for part in &mut table.parts {
+            let names = part.names.len();
+            let in_order = part.first_row > last && part.last_row >= part.first_row;
+            if !in_order || part.last_row > table.rows || names > MAX_COLUMNS {
+                return Err(broken("a table out of order"));
+            }
+            last = part.last_row;
+            self.spend(part.names.iter().map(String::len).sum())?;
+            part.names.iter_mut().for_each(remove_nul);
+        }
+        Ok(())
+    }
+
     fn column(&mut self, column: &mut Column) -> Result<(), ParseError> {
-        let numbers = [column.mean, column.sum, column.stddev];
-        if column.top.len() > MAX_TOP || numbers.iter().flatten().any(|number| !number.is_finite())
+        let figures = [column.mean, column.sum, column.stddev];
+        let quantiles = column.quantiles.map_or([0.0; 5], |found| {
+            [found.p05, found.p25, found.p50, found.p75, found.p95]
+        });
+        let length = column.lengths.map_or(0.0, |lengths| lengths.mean);
+        let mut numbers = figures
+            .into_iter()
+            .flatten()
+            .chain(quantiles)
+            .chain([length]);
+        if column.top.len() > MAX_TOP
+            || !quantiles.is_sorted()
+            || numbers.any(|number| !number.is_finite())
         {
             return Err(broken("an impossible column"));
         }
@@ -177,7 +214,10 @@ impl Assembly {
             && (1..=8).contains(&image.orientation)
             && image.exif.len() <= MAX_METADATA
             && image.width > 0
-            && image.height > 0;
+            && image.height > 0
+            && image.difference_hash.as_ref().is_none_or(|hash| {
+                hash.len() == 16 && hash.bytes().all(|byte| byte.is_ascii_hexdigit())
+            });
         if !plausible {
             return Err(broken("an impossible image"));
         }
@@ -185,6 +225,9 @@ impl Assembly {
         self.document.image = Some(ImageInfo {
             format: no_nul(image.format),
             color: no_nul(image.color),
+            color_profile: image
+                .color_profile
+                .map(|name| no_nul(truncate(&name, MAX_METADATA_VALUE).to_owned())),
             exif: image
                 .exif
                 .into_iter()
@@ -310,7 +353,7 @@ fn remove_nul(text: &mut String) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::{Line, Row, TextEngine};
+    use crate::document::{Line, TextEngine};
 
     fn page(number: u32, text: &str) -> Page {
         Page {
@@ -339,6 +382,8 @@ mod tests {
                 .collect(),
             rows_left_out: rows.saturating_sub(sample.len() as u64),
             sheet: None,
+            drawn: vec![],
+            parts: vec![],
         }
     }
 

@@ -15,6 +15,7 @@ use crate::error::ParseError;
 use crate::formats::PageImage;
 use crate::frame::{FromChild, PageImageHead, ToChild};
 use crate::ocr::{Ocr, OcrJob};
+use crate::query::{self, QueryResult, TypedQuery};
 use crate::request::{CancelFlag, ParseProgress, ParseRequest};
 
 /// Waiting time that even the smallest file is given.
@@ -34,12 +35,15 @@ pub(super) struct Job<'a> {
     pub(super) ocr: &'a Ocr,
     pub(super) file: &'a File,
     pub(super) request: &'a ParseRequest,
+    /// A query over the file's table, and how many rows that has.
+    pub(super) query: Option<(&'a TypedQuery, u64)>,
     pub(super) cancel: &'a CancelFlag,
 }
 
 /// How a job ended.
 pub(super) struct Ending {
     assembly: Assembly,
+    computed: Option<QueryResult>,
     /// Why there is no whole document.
     pub(super) error: Option<ParseError>,
     /// Whether the child may serve another job.
@@ -71,6 +75,15 @@ impl Ending {
         Ok(self.assembly.finish())
     }
 
+    /// What the query came to.
+    pub(super) fn into_result(self) -> Result<QueryResult, ParseError> {
+        match (self.error, self.computed) {
+            (Some(error), _) => Err(error),
+            (None, Some(result)) => Ok(result),
+            (None, None) => Err(broken("no result")),
+        }
+    }
+
     /// Whether the error may be the fault of an earlier job of the same child.
     pub(super) fn is_death(&self) -> bool {
         matches!(
@@ -92,29 +105,23 @@ pub(super) fn run(
         ocr: job.ocr.start_job(job.request),
         progress: Progress { on, last: None },
         assembly,
+        computed: None,
         child,
     };
     let last = course.drive(job);
-    let assembly = course.assembly;
-    match last {
-        Ok(Last::Done) => Ending {
-            assembly,
-            error: None,
-            reusable: true,
-        },
+    let (error, reusable) = match last {
+        Ok(Last::Done) => (None, true),
         Ok(Last::Failed(error)) => {
             let reusable = !matches!(error, ParseError::Crashed(_));
-            Ending {
-                assembly,
-                error: Some(error),
-                reusable,
-            }
+            (Some(error), reusable)
         }
-        Err(error) => Ending {
-            assembly,
-            error: Some(error),
-            reusable: false,
-        },
+        Err(error) => (Some(error), false),
+    };
+    Ending {
+        assembly: course.assembly,
+        computed: course.computed,
+        error,
+        reusable,
     }
 }
 
@@ -139,20 +146,27 @@ struct Course<'a> {
     watch: Watch<'a>,
     ocr: OcrJob<'a>,
     assembly: Assembly,
+    computed: Option<QueryResult>,
     progress: Progress<'a>,
 }
 
 impl Course<'_> {
     /// An error means that the child is lost.
     fn drive(&mut self, job: &Job<'_>) -> Result<Last, ParseError> {
-        self.child
-            .send_job(job.file, &ToChild::Parse(job.request.clone()))?;
+        let message = match job.query {
+            None => ToChild::Parse(job.request.clone()),
+            Some((query, _)) => ToChild::Compute(job.request.clone(), query.clone()),
+        };
+        self.child.send_job(job.file, &message)?;
         loop {
             match self.child.receive(&mut self.watch)? {
                 FromChild::Done => return Ok(Last::Done),
                 FromChild::Failed { code, detail } => {
                     return Ok(Last::Failed(ParseError::from_wire(&code, &detail)));
                 }
+                FromChild::Computed(result) => self.computed(*result, job)?,
+                FromChild::Progress { done, total } => self.progress.report(done, total),
+                _ if job.query.is_some() => return Err(broken("a document in place of a result")),
                 FromChild::PageImage(head) => {
                     let size = self.assembly.page_image(&head)?;
                     let page = self.recognise(head, size, job.cancel)?;
@@ -185,17 +199,24 @@ impl Course<'_> {
                 self.assembly.warning(&warning);
                 Ok(())
             }
-            FromChild::Progress { done, total } => {
-                self.progress.report(done, total);
-                Ok(())
-            }
             FromChild::Hello { .. }
+            | FromChild::Computed(_)
+            | FromChild::Progress { .. }
             | FromChild::PageImage(_)
             | FromChild::Picture { .. }
             | FromChild::PagePart(..)
             | FromChild::Done
             | FromChild::Failed { .. } => Err(broken("a message out of order")),
         }
+    }
+
+    fn computed(&mut self, result: QueryResult, job: &Job<'_>) -> Result<(), ParseError> {
+        let (query, rows) = job
+            .query
+            .filter(|_| self.computed.is_none())
+            .ok_or_else(|| broken("a result that nobody asked for"))?;
+        self.computed = Some(query::check(result, query, rows).map_err(broken)?);
+        Ok(())
     }
 
     /// Takes the picture of `size` bytes that was announced and reads it.
@@ -259,6 +280,7 @@ mod tests {
         assembly.page(page).unwrap();
         Ending {
             assembly,
+            computed: None,
             error: Some(error),
             reusable: false,
         }

@@ -18,10 +18,12 @@ use super::job::{self, Ending, Job};
 use super::spawner::{IdleChildren, Recipe, Spawner};
 use super::status::SandboxStatus;
 use super::watch::Deadlines;
-use crate::document::Document;
+use crate::document::{Document, Table};
 use crate::error::ParseError;
+use crate::media::MediaType;
 use crate::ocr::Ocr;
 use crate::picture::{Picture, PictureRequest};
+use crate::query::{Query, QueryResult, TypedQuery};
 use crate::request::{CancelFlag, ParseProgress, ParseRequest};
 
 /// File name of the child's program.
@@ -156,21 +158,52 @@ impl ParserPool {
         cancel: &CancelFlag,
         on: &mut dyn FnMut(ParseProgress),
     ) -> Result<Document, ParseError> {
-        let _slot = self.take_slot(cancel)?;
         let job = Job {
             config: &self.config,
             ocr: &self.ocr,
             file,
             request,
+            query: None,
             cancel,
         };
-        let child = self.take_child(cancel)?;
+        self.serve(&job, on)?.into_outcome()
+    }
+
+    /// Computes `query` over every row of the table in `file`, which was read as `media` and gave `table`. Blocks and reports as
+    /// [`ParserPool::parse`] does.
+    pub fn query(
+        &self,
+        file: &File,
+        (media, table): (MediaType, &Table),
+        query: &Query,
+        cancel: &CancelFlag,
+        on: &mut dyn FnMut(ParseProgress),
+    ) -> Result<QueryResult, ParseError> {
+        let typed = TypedQuery::new(query, table)?;
+        let job = Job {
+            config: &self.config,
+            ocr: &self.ocr,
+            file,
+            request: &ParseRequest::new(media),
+            query: Some((&typed, table.rows)),
+            cancel,
+        };
+        self.serve(&job, on)?.into_result()
+    }
+
+    fn serve(
+        &self,
+        job: &Job<'_>,
+        on: &mut dyn FnMut(ParseProgress),
+    ) -> Result<Ending, ParseError> {
+        let _slot = self.take_slot(job.cancel)?;
+        let child = self.take_child(job.cancel)?;
         let was_used = child.jobs > 0;
-        let mut ending = self.run(child, &job, on);
+        let ending = self.run(child, job, on);
         if was_used && ending.is_death() {
-            ending = self.run(self.spawner.spawn(cancel)?, &job, on);
+            return Ok(self.run(self.spawner.spawn(job.cancel)?, job, on));
         }
-        ending.into_outcome()
+        Ok(ending)
     }
 
     /// Draws one page of `file`. Blocks until there is a picture or an error. A cancel acts within 100 ms.

@@ -24,10 +24,13 @@ fn every_image_type_gives_its_properties() {
         (MediaType::Gif, ImageFormat::Gif),
         (MediaType::Tiff, ImageFormat::Tiff),
         (MediaType::Bmp, ImageFormat::Bmp),
+        (MediaType::Ico, ImageFormat::Ico),
+        (MediaType::Pnm, ImageFormat::Pnm),
+        (MediaType::Tga, ImageFormat::Tga),
     ];
     for (media, format) in cases {
         let bytes = encode(picture.clone(), format);
-        assert_eq!(quire_extract::sniff(&bytes, "upload"), Some(media));
+        assert_eq!(quire_extract::sniff(&bytes, "upload.tga"), Some(media));
         let document = parse(&pool, media, &bytes).unwrap();
         let info = document.image.unwrap();
         assert_eq!(
@@ -102,6 +105,73 @@ fn a_picture_without_text_is_blank_and_says_so() {
     )
     .unwrap();
     assert_eq!(document.pages[0].empty_reason, Some(EmptyReason::Blank));
+}
+
+#[test]
+fn copies_of_a_picture_have_nearly_the_same_fingerprint() {
+    let pool = pool();
+    let wave = |x: u32, y: u32| {
+        let (x, y) = (x as f32 / 60.0, y as f32 / 45.0);
+        (128.0 + 70.0 * (x * 1.7).sin() + 50.0 * (y * 2.3).cos()) as u8
+    };
+    let picture = |turned: bool| {
+        RgbImage::from_fn(320, 240, |x, y| {
+            let level = if turned { wave(y, x) } else { wave(x, y) };
+            Rgb([level, level / 2, 255 - level])
+        })
+    };
+    let hash = |media, format, turned| {
+        let document = parse(&pool, media, &encode(picture(turned), format)).unwrap();
+        u64::from_str_radix(&document.image.unwrap().difference_hash.unwrap(), 16).unwrap()
+    };
+    let png = hash(MediaType::Png, ImageFormat::Png, false);
+    let jpeg = hash(MediaType::Jpeg, ImageFormat::Jpeg, false);
+    let other = hash(MediaType::Png, ImageFormat::Png, true);
+    assert!((png ^ jpeg).count_ones() <= 4, "{png:x} {jpeg:x}");
+    assert!((png ^ other).count_ones() > 10, "{png:x} {other:x}");
+}
+
+#[test]
+fn sixteen_bits_and_colour_profiles_are_told() {
+    use image::ImageEncoder;
+    use image::codecs::png::PngEncoder;
+
+    let pool = pool();
+    let deep = image::ImageBuffer::from_fn(8, 8, |x, _| Luma([x as u16 * 8_000]));
+    let mut bytes = Vec::new();
+    let mut encoder = PngEncoder::new(&mut bytes);
+    let mut profile = vec![0; 132];
+    profile[16..20].copy_from_slice(b"GRAY");
+    profile[36..40].copy_from_slice(b"acsp");
+    encoder.set_icc_profile(profile).unwrap();
+    let raw: Vec<u8> = deep
+        .as_raw()
+        .iter()
+        .flat_map(|level: &u16| level.to_ne_bytes())
+        .collect();
+    encoder
+        .write_image(&raw, 8, 8, image::ExtendedColorType::L16)
+        .unwrap();
+    let info = parse(&pool, MediaType::Png, &bytes).unwrap().image.unwrap();
+    assert_eq!(
+        (info.color.as_str(), info.color_profile.as_deref()),
+        ("grey16", Some("GRAY"))
+    );
+}
+
+#[test]
+fn an_avif_is_refused_with_the_remedy() {
+    let file = b"\0\0\0\x14ftypavif\0\0\0\0mif1 and so on";
+    assert_eq!(
+        quire_extract::sniff(file, "photo.jpg"),
+        Some(MediaType::Avif)
+    );
+    let error = parse(&pool(), MediaType::Avif, file).unwrap_err();
+    assert!(matches!(error, ParseError::NotSupported(_)), "{error}");
+    assert!(
+        error.to_string().contains("save the picture as PNG"),
+        "{error}"
+    );
 }
 
 #[test]

@@ -1,17 +1,22 @@
 //! The profile of one column, cell by cell.
+//!
+//! As long as a column has few different values, a cell costs one look into the table that counts them; what the values are is
+//! worked out once for each of them. Only when they are too many is every further cell judged by itself (`figures`).
 
-use super::date::Date;
-use super::distinct::{Distinct, Hasher, SHOWN};
-use super::number::Number;
-use super::value::{self, Value};
-use crate::document::{Column, ColumnKind, clean_text};
+use super::distinct::{Distinct, Full};
+use super::figures::{Figures, Order, weighted_number};
+use super::hash::Hasher;
+use super::quantiles::quantiles;
+use super::value::{Value, classify};
+use crate::document::{Column, ColumnKind, Quantiles};
+
+pub(crate) use super::figures::to_text;
 
 /// Most frequent values that are shown.
 const TOP: usize = 10;
 
-/// Share of the filled cells that give a column its kind. The rest are footnotes and typing errors; a total without them is still
-/// what the reader wants, with a warning that says how many they are.
-const TYPED_SHARE: f64 = 0.95;
+/// The quantiles that are told, in the order of the fields of [`Quantiles`].
+const SHARES: [f64; 5] = [0.05, 0.25, 0.5, 0.75, 0.95];
 
 /// What all columns of a file share.
 #[derive(Debug)]
@@ -26,259 +31,112 @@ pub(super) struct Shared {
 /// A column under observation.
 #[derive(Debug, Default)]
 pub(super) struct Profile {
-    nulls: u64,
-    integers: u64,
-    numbers: u64,
-    booleans: u64,
-    dates: u64,
-    texts: u64,
-    moments: Moments,
-    number_range: Range<(f64, i64)>,
-    day_first: Range<u64>,
-    month_first: Range<u64>,
-    text_range: TextRange,
+    /// Cells that are empty or missing.
+    blanks: u64,
     distinct: Distinct,
+    /// What is kept of the cells once their values are too many to be worked out at the end.
+    stream: Option<Box<(Figures, Order)>>,
 }
 
 impl Profile {
     /// Takes in one cell.
+    #[inline]
     pub(super) fn observe(&mut self, cell: &[u8], shared: &mut Shared) {
         let cell = cell.trim_ascii();
-        match value::classify(cell, shared.decimal_comma) {
-            Value::Null => {
-                self.nulls += 1;
-                return;
-            }
-            Value::Number(number) => self.number(number, cell),
-            Value::Boolean => self.booleans += 1,
-            Value::Date(date) => self.date(date, cell),
-            Value::Text => self.texts += 1,
+        if cell.is_empty() {
+            self.blanks += 1;
+            return;
         }
-        self.text_range.observe(cell);
-        self.distinct
-            .add(shared.hasher.hash(cell), cell, &mut shared.budget);
+        if let Some(stream) = &mut self.stream {
+            let value = stream.0.observe(cell, shared.decimal_comma);
+            stream.1.observe(value, 1);
+            if value != Value::Null {
+                self.distinct.estimate(shared.hasher.hash(cell));
+            }
+            return;
+        }
+        let hash = shared.hasher.hash(cell);
+        if let Err(Full) = self.distinct.count_cell(hash, cell, &mut shared.budget) {
+            self.stream_from_here(cell, hash, shared.decimal_comma);
+        }
     }
 
     /// Takes in a cell that a short row does not have.
     pub(super) fn observe_missing(&mut self) {
-        self.nulls += 1;
+        self.blanks += 1;
     }
 
-    fn number(&mut self, number: Number, cell: &[u8]) {
-        self.numbers += 1;
-        self.integers += u64::from(number.integer.is_some());
-        self.moments.observe(number);
-        self.number_range
-            .observe((number.value, number.integer.unwrap_or(0)), cell);
-    }
-
-    fn date(&mut self, date: Date, cell: &[u8]) {
-        self.dates += 1;
-        if let Some(key) = date.day_first {
-            self.day_first.observe(key, cell);
+    fn stream_from_here(&mut self, cell: &[u8], hash: u64, decimal_comma: bool) {
+        let (mut figures, mut order) = (Figures::default(), Order::default());
+        let is_value = |text: &[u8]| classify(text, decimal_comma) != Value::Null;
+        for cells in self.distinct.values() {
+            order.observe(figures.observe_all(cells, decimal_comma), cells.times);
         }
-        if let Some(key) = date.month_first {
-            self.month_first.observe(key, cell);
+        order.observe(figures.observe(cell, decimal_comma), 1);
+        self.distinct.estimate_from_here(is_value);
+        if is_value(cell) {
+            self.distinct.estimate(hash);
         }
+        self.stream = Some(Box::new((figures, order)));
     }
 
-    fn kind(&self) -> ColumnKind {
-        let filled = self.filled();
-        let nearly_all = |count: u64| count as f64 >= filled as f64 * TYPED_SHARE;
-        let one_order = self.day_first.count.max(self.month_first.count) == self.dates;
-        match filled {
-            0 => ColumnKind::Empty,
-            _ if nearly_all(self.numbers) && self.integers == self.numbers => ColumnKind::Integer,
-            _ if nearly_all(self.numbers) => ColumnKind::Float,
-            _ if nearly_all(self.booleans) => ColumnKind::Boolean,
-            _ if nearly_all(self.dates) && one_order => ColumnKind::Date,
-            _ => ColumnKind::Text,
-        }
-    }
-
-    fn filled(&self) -> u64 {
-        self.numbers + self.booleans + self.dates + self.texts
-    }
-
-    /// Cells that are neither null nor of the column's kind; they have no part in its figures.
-    pub(super) fn strays(&self) -> u64 {
-        match self.kind() {
-            ColumnKind::Empty | ColumnKind::Text => 0,
-            ColumnKind::Integer | ColumnKind::Float => self.filled() - self.numbers,
-            ColumnKind::Boolean => self.filled() - self.booleans,
-            ColumnKind::Date => self.filled() - self.dates,
-        }
-    }
-
-    /// What was observed, under `name`.
-    pub(super) fn finish(self, name: String) -> Column {
-        let kind = self.kind();
-        let (distinct, distinct_exact) = self.distinct.count();
-        let top = self
-            .distinct
-            .top(TOP)
-            .into_iter()
-            .map(|(value, count)| (to_text(value), count))
-            .collect();
-        let (min, max) = match kind {
-            ColumnKind::Empty => (None, None),
-            ColumnKind::Integer | ColumnKind::Float => self.number_range.texts(),
-            ColumnKind::Date if self.day_first.count == self.dates => self.day_first.texts(),
-            ColumnKind::Date => self.month_first.texts(),
-            ColumnKind::Boolean | ColumnKind::Text => self.text_range.texts(),
+    /// What was observed, under `name`, and how many cells have no part in its figures.
+    pub(super) fn finish(mut self, name: String, decimal_comma: bool) -> (Column, u64) {
+        let (mut figures, numbers) = match self.stream.take() {
+            Some(stream) => {
+                let (figures, order) = *stream;
+                (figures, order.weighted())
+            }
+            None => self.work_out(decimal_comma),
         };
+        let is_exact = self.distinct.is_exact();
+        let kind = figures.kind();
         let numeric = matches!(kind, ColumnKind::Integer | ColumnKind::Float);
-        let moments = numeric.then_some(self.moments);
-        Column {
+        let (min, max) = figures.ends();
+        let top = self.distinct.top(TOP).into_iter();
+        let column = Column {
             name,
             kind,
-            nulls: self.nulls,
-            distinct,
-            distinct_exact,
+            nulls: self.blanks + figures.nulls,
+            distinct: self.distinct.count(),
+            distinct_exact: is_exact,
             min,
             max,
-            mean: moments.as_ref().and_then(Moments::mean),
-            sum: moments.as_ref().and_then(Moments::sum),
-            stddev: moments.as_ref().and_then(Moments::stddev),
-            top,
-        }
-    }
-}
-
-/// Text of a cell, as far as it is kept.
-pub(super) fn to_text(bytes: &[u8]) -> String {
-    clean_text(&String::from_utf8_lossy(bytes)).into_owned()
-}
-
-fn shown(cell: &[u8]) -> &[u8] {
-    &cell[..cell.len().min(SHOWN)]
-}
-
-/// Smallest and largest key and the cells that have them.
-#[derive(Debug, Default)]
-struct Range<K> {
-    count: u64,
-    min: Option<(K, Vec<u8>)>,
-    max: Option<(K, Vec<u8>)>,
-}
-
-impl<K: PartialOrd + Copy> Range<K> {
-    fn observe(&mut self, key: K, cell: &[u8]) {
-        self.count += 1;
-        if self.min.as_ref().is_none_or(|(min, _)| key < *min) {
-            self.min = Some((key, shown(cell).to_vec()));
-        }
-        if self.max.as_ref().is_none_or(|(max, _)| key > *max) {
-            self.max = Some((key, shown(cell).to_vec()));
-        }
-    }
-
-    fn texts(&self) -> (Option<String>, Option<String>) {
-        let text = |end: &Option<(K, Vec<u8>)>| end.as_ref().map(|(_, cell)| to_text(cell));
-        (text(&self.min), text(&self.max))
-    }
-}
-
-/// Smallest and largest cell by bytes. Their first eight bytes are compared as one number, which settles nearly every cell.
-#[derive(Debug, Default)]
-struct TextRange {
-    ends: Option<(u64, u64)>,
-    min: Vec<u8>,
-    max: Vec<u8>,
-}
-
-impl TextRange {
-    fn observe(&mut self, cell: &[u8]) {
-        let prefix = prefix(cell);
-        let Some((min, max)) = self.ends else {
-            self.ends = Some((prefix, prefix));
-            self.min = shown(cell).to_vec();
-            self.max.clone_from(&self.min);
-            return;
+            mean: figures.moments.mean().filter(|_| numeric),
+            sum: figures.moments.sum().filter(|_| numeric),
+            stddev: figures.moments.stddev().filter(|_| numeric),
+            top: top.map(|(value, count)| (to_text(value), count)).collect(),
+            quantiles: quantiles(numbers, SHARES)
+                .filter(|found| numeric && found.iter().all(|value| value.is_finite()))
+                .map(|[p05, p25, p50, p75, p95]| Quantiles {
+                    p05,
+                    p25,
+                    p50,
+                    p75,
+                    p95,
+                    exact: is_exact,
+                }),
+            lengths: figures.lengths(),
+            date_order: (kind == ColumnKind::Date).then(|| figures.date_order()),
         };
-        if prefix > min && prefix < max {
-            return;
+        (column, figures.strays())
+    }
+
+    /// The figures of a column whose different values are all known.
+    fn work_out(&mut self, decimal_comma: bool) -> (Figures, Vec<(f64, u64)>) {
+        let mut figures = Figures::default();
+        for cells in self.distinct.values() {
+            figures.observe_all(cells, decimal_comma);
         }
-        let cell = shown(cell);
-        if cell < self.min.as_slice() {
-            self.min = cell.to_vec();
-            self.ends = Some((prefix, max));
-        } else if cell > self.max.as_slice() {
-            self.max = cell.to_vec();
-            self.ends = Some((min, prefix));
-        }
+        let numbers = self
+            .distinct
+            .values()
+            .filter_map(|cells| weighted_number(cells, decimal_comma))
+            .collect();
+        self.distinct
+            .retain(|text| classify(text, decimal_comma) != Value::Null);
+        (figures, numbers)
     }
-
-    fn texts(&self) -> (Option<String>, Option<String>) {
-        (Some(to_text(&self.min)), Some(to_text(&self.max)))
-    }
-}
-
-fn prefix(cell: &[u8]) -> u64 {
-    match cell.first_chunk::<8>() {
-        Some(first) => u64::from_be_bytes(*first),
-        None => {
-            cell.iter()
-                .fold(0, |number, &byte| number << 8 | u64::from(byte))
-                << (8 * (8 - cell.len())).min(63)
-        }
-    }
-}
-
-/// Sum, mean and spread of numbers, without loss over millions of them.
-#[derive(Debug, Default)]
-struct Moments {
-    count: u64,
-    /// Whole numbers are summed exactly.
-    whole: i128,
-    /// The others with Neumaier's compensation.
-    sum: f64,
-    lost: f64,
-    /// Welford's running mean and sum of squared deviations.
-    mean: f64,
-    squares: f64,
-}
-
-impl Moments {
-    fn observe(&mut self, number: Number) {
-        self.count += 1;
-        match number.integer {
-            Some(integer) => self.whole += i128::from(integer),
-            None => self.add(number.value),
-        }
-        let before = number.value - self.mean;
-        self.mean += before / self.count as f64;
-        self.squares += before * (number.value - self.mean);
-    }
-
-    fn add(&mut self, value: f64) {
-        let sum = self.sum + value;
-        self.lost += if self.sum.abs() >= value.abs() {
-            (self.sum - sum) + value
-        } else {
-            (value - sum) + self.sum
-        };
-        self.sum = sum;
-    }
-
-    fn sum(&self) -> Option<f64> {
-        finite(self.whole as f64 + (self.sum + self.lost))
-    }
-
-    fn mean(&self) -> Option<f64> {
-        self.sum().map(|sum| sum / self.count as f64)
-    }
-
-    fn stddev(&self) -> Option<f64> {
-        (self.count > 1)
-            .then(|| (self.squares / (self.count - 1) as f64).sqrt())
-            .and_then(finite)
-    }
-}
-
-/// JSON knows no infinity, so a sum that overflows is left out.
-fn finite(number: f64) -> Option<f64> {
-    number.is_finite().then_some(number)
 }
 
 #[cfg(test)]
@@ -297,7 +155,7 @@ mod tests {
         for cell in cells {
             profile.observe(cell.as_bytes(), &mut shared);
         }
-        profile.finish("c".to_owned())
+        profile.finish("c".to_owned(), false).0
     }
 
     fn ends(column: &Column) -> (Option<&str>, Option<&str>) {
@@ -374,7 +232,7 @@ mod tests {
         let mut profile = Profile::default();
         profile.observe(b"a\0\xff", &mut shared);
         assert_eq!(
-            profile.finish(String::new()).min.unwrap(),
+            profile.finish(String::new(), false).0.min.unwrap(),
             "a\u{FFFD}\u{FFFD}"
         );
     }
@@ -385,17 +243,6 @@ mod tests {
             let column = column(&cells.iter().map(String::as_str).collect::<Vec<_>>());
             prop_assert_eq!(column.min.as_ref(), cells.iter().min());
             prop_assert_eq!(column.max.as_ref(), cells.iter().max());
-        }
-
-        #[test]
-        fn spread_agrees_with_its_definition(numbers in prop::collection::vec(-1e6_f64..1e6, 2..200)) {
-            let cells: Vec<String> = numbers.iter().map(|number| format!("{number:.4}")).collect();
-            let values: Vec<f64> = cells.iter().map(|cell| cell.parse().unwrap()).collect();
-            let column = column(&cells.iter().map(String::as_str).collect::<Vec<_>>());
-            let mean = values.iter().sum::<f64>() / values.len() as f64;
-            let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (values.len() - 1) as f64;
-            prop_assert!((column.mean.unwrap() - mean).abs() < 1e-6);
-            prop_assert!((column.stddev.unwrap() - variance.sqrt()).abs() < 1e-6 * variance.sqrt().max(1.0));
         }
     }
 }

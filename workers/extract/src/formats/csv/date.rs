@@ -5,11 +5,11 @@
 
 /// Sort keys of a date; a reading that is impossible has none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Date {
+pub(crate) struct Date {
     /// Day before month, or no question.
-    pub(super) day_first: Option<u64>,
+    pub(crate) day_first: Option<u64>,
     /// Month before day, or no question.
-    pub(super) month_first: Option<u64>,
+    pub(crate) month_first: Option<u64>,
 }
 
 /// Shortest and longest text that is tried as a date: `1.1.24` and an instant with nanoseconds and zone.
@@ -23,7 +23,7 @@ const MONTHS: [&[u8; 3]; 12] = [
 ];
 
 /// Reads a trimmed cell.
-pub(super) fn parse(text: &[u8]) -> Option<Date> {
+pub(crate) fn parse(text: &[u8]) -> Option<Date> {
     if !LENGTHS.contains(&text.len()) || !text[0].is_ascii_digit() {
         return None;
     }

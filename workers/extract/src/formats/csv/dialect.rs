@@ -10,8 +10,8 @@ use super::value;
 
 /// How cells are separated and quoted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Dialect {
-    pub(super) delimiter: u8,
+pub(crate) struct Dialect {
+    pub(crate) delimiter: u8,
     pub(super) quote: Option<u8>,
     /// Takes the meaning off the next byte within quotes.
     pub(super) escape: Option<u8>,
@@ -60,6 +60,17 @@ const MIN_AGREEMENT: f64 = 0.4;
 /// Belief in a candidate other than the comma when there is but one record, which agrees with itself whatever cuts it.
 const ONE_RECORD: f64 = 0.75;
 
+/// Belief below which a candidate is a sign of many other things: times, sentences, comments.
+const RARE: f64 = 0.5;
+
+/// Records that such a candidate has to cut: in one or two, they agree by accident.
+const RARE_RECORDS: usize = 3;
+
+/// Belief in a rare candidate that cuts many records alike, and what that takes. Blanks and colons are within values too often.
+const UNIFORM: f64 = 0.9;
+const UNIFORM_RECORDS: usize = 10;
+const UNIFORM_AGREEMENT: f64 = 0.98;
+
 /// Bytes of text that are looked at: a few hundred records, cheap enough for every upload.
 const SAMPLE: usize = 64 * 1024;
 
@@ -98,7 +109,9 @@ pub(super) fn detect(text: &[u8]) -> Detected {
         score.value *= match delimiter {
             b',' => COMMA_BONUS,
             _ if score.agreement < MIN_AGREEMENT => 0.0,
+            _ if belief < RARE && score.records < RARE_RECORDS => 0.0,
             _ if score.records == 1 => belief * ONE_RECORD,
+            b'^' | b'~' | b'#' | b'*' if score.is_uniform() => belief.max(UNIFORM),
             _ => belief,
         };
         if score.value > best.value {
@@ -106,6 +119,11 @@ pub(super) fn detect(text: &[u8]) -> Detected {
         }
     }
     best.into_detected()
+}
+
+/// Whether a record at `at` is a comment, as many programs write them above their tables.
+fn is_comment(sample: &[u8], at: usize) -> bool {
+    sample[at..].iter().find(|byte| **byte != b' ') == Some(&b'#')
 }
 
 /// The sample without a line that was cut off.
@@ -189,17 +207,22 @@ impl Score {
 
     fn of(sample: &[u8], dialect: Dialect) -> Self {
         let mut tally = Tally::default();
-        let (mut splitter, mut cells, mut rest) = (Splitter::new(dialect), Vec::new(), sample);
-        while !rest.is_empty() && tally.widths.len() < SAMPLE_RECORDS {
-            let Split::Record(length) = splitter.split(rest, true, &mut cells) else {
+        let (mut splitter, mut cells, mut at) = (Splitter::new(dialect), Vec::new(), 0);
+        while at < sample.len() && tally.widths.len() < SAMPLE_RECORDS {
+            let Split::Record(next) = splitter.split(sample, at, true, &mut cells) else {
                 break;
             };
-            if !is_empty_line(&cells) {
-                tally.add(rest, &cells, dialect);
+            if !is_empty_line(&cells) && !is_comment(sample, at) {
+                tally.add(sample, &cells, dialect);
             }
-            rest = &rest[length..];
+            at = next;
         }
         tally.into_score(dialect)
+    }
+
+    /// Whether so many records have the same three or more cells that this is no accident, whatever stands between them.
+    fn is_uniform(&self) -> bool {
+        self.records >= UNIFORM_RECORDS && self.columns >= 3 && self.agreement >= UNIFORM_AGREEMENT
     }
 
     fn into_detected(self) -> Detected {
@@ -301,6 +324,8 @@ fn plausibility(cell: &Cell, text: &[u8], dialect: Dialect) -> f64 {
             && raw[at - 1].is_ascii_digit()
             && raw.get(at + 1).is_some_and(u8::is_ascii_digit);
         match raw[at] {
+            // Before a blank it is punctuation within the value: `POINT(1, 2)`, `Total; Estimate`.
+            b',' | b';' if raw.get(at + 1) == Some(&b' ') => false,
             b',' => dialect.delimiter != b',' && !between_digits,
             byte => matches!(byte, b';' | b'\t' | b'|') && byte != dialect.delimiter,
         }
@@ -355,6 +380,36 @@ mod tests {
             Some(',')
         );
         assert_eq!(delimiter("1,A|B|C|D\n2,E|F\n3,G|H|I|J|K\n4,L\n"), Some(','));
+    }
+
+    #[test]
+    fn two_lines_are_no_evidence_for_a_rare_delimiter() {
+        for text in ["HH:mm:ss\n15:02:37\n", "list\na b c\n", "#0.0#\n1\n"] {
+            assert_eq!(detect(text.as_bytes()).dialect.delimiter, b',', "{text}");
+        }
+        assert_eq!(delimiter("a:1\nb:2\nc:3\n"), Some(':'));
+    }
+
+    #[test]
+    fn comments_say_nothing_about_the_table() {
+        assert_eq!(
+            delimiter("# made by: x\n# on: y\n# for: z\na;b\n1;2\n3;4\n"),
+            Some(';')
+        );
+    }
+
+    #[test]
+    fn a_rare_delimiter_is_believed_when_it_cuts_many_records_alike() {
+        let rows: Vec<String> = (0..12)
+            .map(|n| format!("street {n}, left#{n}#town\n"))
+            .collect();
+        assert_eq!(delimiter(&rows.concat()), Some('#'));
+    }
+
+    #[test]
+    fn commas_within_values_do_not_hide_the_semicolon() {
+        let text = "id;shape;box\n1;POINT(4.5 9.1);BOX(4.5 9.1, 4.6 9.2, 4.7 9.3)\n2;POINT(4 9);BOX(4 9, 5 9, 6 9)\n";
+        assert_eq!(delimiter(text), Some(';'));
     }
 
     #[test]

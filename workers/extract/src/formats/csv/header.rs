@@ -56,20 +56,20 @@ pub(super) fn find(text: &[u8], dialect: Dialect) -> Layout {
 
 fn rows(text: &[u8], dialect: Dialect) -> Vec<Row> {
     let (mut splitter, mut cells, mut scratch) = (Splitter::new(dialect), Vec::new(), Vec::new());
-    let (mut rows, mut rest): (Vec<Row>, &[u8]) = (Vec::new(), text);
-    while !rest.is_empty() && rows.len() < SAMPLE_RECORDS {
-        let Split::Record(length) = splitter.split(rest, true, &mut cells) else {
+    let (mut rows, mut at): (Vec<Row>, usize) = (Vec::new(), 0);
+    while at < text.len() && rows.len() < SAMPLE_RECORDS {
+        let Split::Record(next) = splitter.split(text, at, true, &mut cells) else {
             break;
         };
         if !is_empty_line(&cells) {
             let mut value = |cell: &Cell| {
-                cell.value(rest, dialect, &mut scratch)
+                cell.value(text, dialect, &mut scratch)
                     .trim_ascii()
                     .to_vec()
             };
             rows.push(cells.iter().map(&mut value).collect());
         }
-        rest = &rest[length..];
+        at = next;
     }
     rows
 }

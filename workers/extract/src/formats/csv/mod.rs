@@ -4,22 +4,31 @@
 //! dialect says (`dialect`, `header`), and every cell is counted into its column's profile (`column`, `distinct`, `value`).
 //! The first rows are kept word for word. Nothing is repaired: a row with too many or too few cells is counted as such.
 
-mod column;
-mod date;
+pub(crate) mod column;
+pub(crate) mod date;
 mod dialect;
 mod distinct;
+mod figures;
+pub(crate) mod fold;
+pub(crate) mod hash;
 mod header;
-mod number;
-mod profile;
-mod reader;
+pub(crate) mod moments;
+pub(crate) mod number;
+mod parts;
+pub(crate) mod profile;
+mod quantiles;
+pub(crate) mod reader;
 mod records;
+mod reservoir;
+mod scan;
 mod sketch;
-mod value;
+pub(crate) mod value;
 
 use crate::document::Table;
 use crate::error::ParseError;
 use crate::formats::{Format, Input, Output, encoding};
 use crate::media::{MediaType, SNIFF_BYTES};
+use crate::query::{self, QueryResult, TypedQuery};
 use crate::request::ParseRequest;
 
 /// Reads delimited text.
@@ -39,6 +48,15 @@ impl Format for Csv {
     ) -> Result<(), ParseError> {
         let table = profile::run(input, out)?;
         out.table(table)
+    }
+
+    fn query(
+        &self,
+        input: &mut Input,
+        query: &TypedQuery,
+        out: &mut dyn Output,
+    ) -> Result<QueryResult, ParseError> {
+        query::run(input, query, out)
     }
 }
 

@@ -5,9 +5,9 @@
 
 /// A number and, when it is whole and small enough, its exact value.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
-pub(super) struct Number {
-    pub(super) value: f64,
-    pub(super) integer: Option<i64>,
+pub(crate) struct Number {
+    pub(crate) value: f64,
+    pub(crate) integer: Option<i64>,
 }
 
 /// Most digits whose value fits into an `i64`.
@@ -26,7 +26,7 @@ const POWERS: [f64; 23] = [
 const MAX_LENGTH: usize = 64;
 
 /// Reads a trimmed cell; `decimal_comma` says that `1,5` is one and a half.
-pub(super) fn parse(text: &[u8], decimal_comma: bool) -> Option<Number> {
+pub(crate) fn parse(text: &[u8], decimal_comma: bool) -> Option<Number> {
     let (&first, rest) = text.split_first()?;
     match first {
         b'0'..=b'9' => plain(text, false).or_else(|| decorated(text, decimal_comma)),
@@ -38,14 +38,15 @@ pub(super) fn parse(text: &[u8], decimal_comma: bool) -> Option<Number> {
 }
 
 /// Digits, at most one point, and an exponent.
+#[inline]
 fn plain(text: &[u8], negative: bool) -> Option<Number> {
-    let whole = text.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let (whole, value) = digits(text, 0);
     if whole > 1 && text[0] == b'0' {
         return None;
     }
     match text.get(whole) {
         None if (1..=EXACT_DIGITS).contains(&whole) => {
-            let value = digits(text).cast_signed();
+            let value = value.cast_signed();
             let value = if negative { -value } else { value };
             Some(Number {
                 value: value as f64,
@@ -53,38 +54,42 @@ fn plain(text: &[u8], negative: bool) -> Option<Number> {
             })
         }
         None | Some(b'e' | b'E') if whole > 0 => float(text, negative),
-        Some(b'.') => decimal(text, whole, negative),
+        Some(b'.') => decimal(text, (whole, value), negative),
         _ => None,
     }
 }
 
-fn decimal(text: &[u8], whole: usize, negative: bool) -> Option<Number> {
+#[inline]
+fn decimal(text: &[u8], (whole, value): (usize, u64), negative: bool) -> Option<Number> {
     let fraction = &text[whole + 1..];
-    let places = fraction
-        .iter()
-        .take_while(|byte| byte.is_ascii_digit())
-        .count();
+    let (places, value) = digits(fraction, value);
     if whole + places == 0 {
         return None;
     }
-    if places < fraction.len() {
-        return float(text, negative);
-    }
-    if whole + places > EXACT_FLOAT_DIGITS {
+    if places < fraction.len() || whole + places > EXACT_FLOAT_DIGITS {
         return float(text, negative);
     }
     // Both are exact, so their quotient is the nearest number there is.
-    let value = (digits(&text[..whole]) * 10_u64.pow(places as u32) + digits(fraction)) as f64
-        / POWERS[places];
+    let value = value as f64 / POWERS[places];
     Some(Number {
         value: if negative { -value } else { value },
         integer: None,
     })
 }
 
-fn digits(text: &[u8]) -> u64 {
-    text.iter()
-        .fold(0, |value, byte| value * 10 + u64::from(byte - b'0'))
+/// How many digits `text` begins with, and the number that they make behind those of `before`; nothing sensible when they are
+/// more than a `u64` holds.
+#[inline]
+fn digits(text: &[u8], before: u64) -> (usize, u64) {
+    let mut value = before;
+    for (at, byte) in text.iter().enumerate() {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return (at, value);
+        }
+        value = value.wrapping_mul(10).wrapping_add(u64::from(digit));
+    }
+    (text.len(), value)
 }
 
 /// Anything the standard library takes for a number, but not its words for infinity.

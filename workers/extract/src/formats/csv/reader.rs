@@ -10,7 +10,7 @@ use crate::limits::MAX_COLUMNS;
 const MAX_RECORD: usize = 8 * MAX_CELL;
 
 /// Reads records.
-pub(super) struct Reader<'a> {
+pub(crate) struct Reader<'a> {
     source: TextSource<'a>,
     splitter: Splitter,
     text: Vec<u8>,
@@ -24,25 +24,42 @@ pub(super) struct Reader<'a> {
 }
 
 /// One record.
-pub(super) struct Record<'r> {
+pub(crate) struct Record<'r> {
     text: &'r [u8],
     cells: &'r [Cell],
     dialect: Dialect,
+    /// Whether empty lines stand before it.
+    pub(crate) behind_gap: bool,
 }
 
 impl Record<'_> {
     /// Number of cells.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.cells.len()
     }
 
     /// The value of a cell; `scratch` may hold it.
-    pub(super) fn cell<'s>(&'s self, index: usize, scratch: &'s mut Vec<u8>) -> &'s [u8] {
+    #[inline]
+    pub(crate) fn cell<'s>(&'s self, index: usize, scratch: &'s mut Vec<u8>) -> &'s [u8] {
         self.cells[index].value(self.text, self.dialect, scratch)
     }
 
+    /// Whether the first cell holds nothing.
+    #[inline]
+    pub(crate) fn begins_blank(&self) -> bool {
+        self.cells
+            .first()
+            .is_none_or(|cell| cell.raw(self.text).trim_ascii().is_empty())
+    }
+
+    /// Whether no cell holds anything.
+    pub(crate) fn is_blank(&self) -> bool {
+        let is_blank = |cell: &Cell| cell.raw(self.text).trim_ascii().is_empty();
+        self.cells.iter().all(is_blank)
+    }
+
     /// All values, for the rows that are kept.
-    pub(super) fn values(&self) -> Vec<Vec<u8>> {
+    pub(crate) fn values(&self) -> Vec<Vec<u8>> {
         let mut scratch = Vec::new();
         (0..self.len())
             .map(|index| self.cell(index, &mut scratch).to_vec())
@@ -66,7 +83,7 @@ impl<'a> Reader<'a> {
     }
 
     /// The first bytes of the text, at least `wanted` unless the file is shorter; they will be read again as records.
-    pub(super) fn peek(&mut self, wanted: usize) -> Result<&[u8], ParseError> {
+    pub(crate) fn peek(&mut self, wanted: usize) -> Result<&[u8], ParseError> {
         while self.text.len() < wanted && !self.complete {
             self.read_more()?;
         }
@@ -74,33 +91,37 @@ impl<'a> Reader<'a> {
     }
 
     /// Cuts by `dialect` from here on.
-    pub(super) fn set_dialect(&mut self, dialect: Dialect) {
+    pub(crate) fn set_dialect(&mut self, dialect: Dialect) {
         self.splitter = Splitter::new(dialect);
     }
 
     /// The next record that is not an empty line.
-    pub(super) fn next(&mut self) -> Result<Option<Record<'_>>, ParseError> {
+    pub(crate) fn next(&mut self) -> Result<Option<Record<'_>>, ParseError> {
+        let mut behind_gap = false;
         loop {
-            let rest = &self.text[self.start..];
-            if rest.is_empty() && self.complete {
+            let rest = self.text.len() - self.start;
+            if rest == 0 && self.complete {
                 return Ok(None);
             }
-            match self.splitter.split(rest, self.complete, &mut self.cells) {
-                Split::Record(length) => {
-                    let begin = self.start;
-                    self.start += length;
+            let split = self
+                .splitter
+                .split(&self.text, self.start, self.complete, &mut self.cells);
+            match split {
+                Split::Record(next) => {
+                    self.start = next;
                     self.records += 1;
                     if is_empty_line(&self.cells) {
+                        behind_gap = true;
                         continue;
                     }
-                    let text = &self.text[begin..self.start];
                     return Ok(Some(Record {
-                        text,
+                        text: &self.text,
                         cells: &self.cells,
                         dialect: self.splitter.dialect,
+                        behind_gap,
                     }));
                 }
-                Split::Incomplete if rest.len() > MAX_RECORD => {
+                Split::Incomplete if rest > MAX_RECORD => {
                     return Err(self.refuse("is longer than 8 MiB"));
                 }
                 Split::Incomplete => self.read_more()?,
@@ -119,22 +140,23 @@ impl<'a> Reader<'a> {
     fn read_more(&mut self) -> Result<(), ParseError> {
         self.text.drain(..self.start);
         self.start = 0;
+        self.splitter.forget();
         self.complete = !self.source.read_into(&mut self.text)?;
         Ok(())
     }
 
     /// Name of the encoding, as far as it is known by now.
-    pub(super) fn encoding(&self) -> &'static str {
+    pub(crate) fn encoding(&self) -> &'static str {
         self.source.encoding()
     }
 
     /// Bytes of the file that were read, and bytes in all.
-    pub(super) fn position(&mut self) -> (u64, u64) {
+    pub(crate) fn position(&mut self) -> (u64, u64) {
         self.source.position()
     }
 
     /// Quotes that were never closed.
-    pub(super) fn open_quotes(&self) -> u64 {
+    pub(crate) fn open_quotes(&self) -> u64 {
         self.splitter.open_quotes
     }
 }

@@ -4,6 +4,7 @@
 //! is never closed is text. The splitter works on what is in memory and says when it needs more.
 
 use super::dialect::Dialect;
+use super::scan::Scanner;
 use crate::limits::MAX_COLUMNS;
 
 /// Most bytes of one cell.
@@ -12,8 +13,8 @@ pub(super) const MAX_CELL: usize = 1024 * 1024;
 /// A cell of a record, by its place in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Cell {
-    start: usize,
-    end: usize,
+    start: u32,
+    end: u32,
     style: Style,
 }
 
@@ -28,14 +29,24 @@ enum Style {
 }
 
 impl Cell {
+    fn new(start: usize, end: usize, style: Style) -> Self {
+        // A buffer holds a record of at most a few megabytes and what was read behind it.
+        Self {
+            start: start as u32,
+            end: end as u32,
+            style,
+        }
+    }
+
     /// The value; `scratch` holds it when it is not a part of `text` as it stands.
+    #[inline]
     pub(super) fn value<'t>(
         &self,
         text: &'t [u8],
         dialect: Dialect,
         scratch: &'t mut Vec<u8>,
     ) -> &'t [u8] {
-        let raw = &text[self.start..self.end];
+        let raw = self.raw(text);
         if self.style != Style::Messy {
             return raw;
         }
@@ -46,7 +57,7 @@ impl Cell {
 
     /// The text without a closer look; for scoring.
     pub(super) fn raw<'t>(&self, text: &'t [u8]) -> &'t [u8] {
-        &text[self.start..self.end]
+        &text[self.start as usize..self.end as usize]
     }
 
     /// Whether the cell stood in quotes.
@@ -58,7 +69,7 @@ impl Cell {
     pub(super) fn is_cleanly_quoted(&self, text: &[u8], quote: Option<u8>) -> bool {
         // A messy cell that ends at its closing quote leaves that quote outside.
         self.style == Style::Quoted
-            || self.style == Style::Messy && text.get(self.end).copied() == quote
+            || self.style == Style::Messy && text.get(self.end as usize).copied() == quote
     }
 
     fn is_blank(&self) -> bool {
@@ -66,10 +77,10 @@ impl Cell {
     }
 }
 
-/// What the splitter found at the beginning of a text.
+/// What the splitter found at a place of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Split {
-    /// A record of so many bytes, its end included.
+    /// A record, and where the next one begins.
     Record(usize),
     /// The record goes on behind the text.
     Incomplete,
@@ -79,18 +90,11 @@ pub(super) enum Split {
     TooLong,
 }
 
-/// Kinds of bytes outside quotes.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    Other,
-    Delimiter,
-    Newline,
-}
-
 /// Cuts records by one dialect.
 pub(super) struct Splitter {
     pub(super) dialect: Dialect,
-    kinds: [Kind; 256],
+    /// Finds the bytes that end a cell.
+    ends: Scanner,
     /// Quotes that were never closed, so far.
     pub(super) open_quotes: u64,
 }
@@ -98,21 +102,28 @@ pub(super) struct Splitter {
 impl Splitter {
     /// A splitter for `dialect`.
     pub(super) fn new(dialect: Dialect) -> Self {
-        let mut kinds = [Kind::Other; 256];
-        kinds[usize::from(b'\n')] = Kind::Newline;
-        kinds[usize::from(b'\r')] = Kind::Newline;
-        kinds[usize::from(dialect.delimiter)] = Kind::Delimiter;
         Self {
             dialect,
-            kinds,
+            ends: Scanner::new([dialect.delimiter, b'\n', b'\r']),
             open_quotes: 0,
         }
     }
 
-    /// Cuts the record at the beginning of `text` into `cells`. `last` says that nothing follows the text.
-    pub(super) fn split(&mut self, text: &[u8], last: bool, cells: &mut Vec<Cell>) -> Split {
+    /// Says that the next text is another one, or the same with other content.
+    pub(super) fn forget(&mut self) {
+        self.ends.forget();
+    }
+
+    /// Cuts the record at `start` of `text` into `cells`. `last` says that nothing follows the text.
+    pub(super) fn split(
+        &mut self,
+        text: &[u8],
+        start: usize,
+        last: bool,
+        cells: &mut Vec<Cell>,
+    ) -> Split {
         cells.clear();
-        let mut at = 0;
+        let mut at = start;
         loop {
             let cell = match self.cell(text, at, last) {
                 Ok(cell) => cell,
@@ -144,17 +155,42 @@ impl Splitter {
     }
 
     /// The cell at `at` and where it ends: at a delimiter, at a newline or at the end of the text.
+    #[inline]
     fn cell(&mut self, text: &[u8], at: usize, last: bool) -> Result<(Cell, usize), Split> {
-        if let Some(quote) = self.dialect.quote {
-            let start = self.skip_blanks(text, at);
-            if text.get(start) == Some(&quote) {
-                match self.quoted(text, start + 1, quote, last) {
-                    Err(Split::TooLong) => self.open_quotes += 1,
-                    outcome => return outcome,
-                }
-            }
+        let may_be_quoted = |byte: &u8| {
+            Some(*byte) == self.dialect.quote || *byte == b' ' && self.dialect.quote.is_some()
+        };
+        if text.get(at).is_some_and(may_be_quoted)
+            && let Some(outcome) = self.quoted_cell(text, at, last)
+        {
+            return outcome;
         }
-        self.plain(text, at)
+        let end = self.ends.next(text, at);
+        if end - at > MAX_CELL {
+            return Err(Split::TooLong);
+        }
+        Ok((Cell::new(at, end, Style::Plain), end))
+    }
+
+    /// The same for a cell in quotes; `None` when it is none.
+    fn quoted_cell(
+        &mut self,
+        text: &[u8],
+        at: usize,
+        last: bool,
+    ) -> Option<Result<(Cell, usize), Split>> {
+        let quote = self.dialect.quote?;
+        let start = self.skip_blanks(text, at);
+        if text.get(start) != Some(&quote) {
+            return None;
+        }
+        match self.quoted(text, start + 1, quote, last) {
+            Err(Split::TooLong) => {
+                self.open_quotes += 1;
+                None
+            }
+            outcome => Some(outcome),
+        }
     }
 
     fn skip_blanks(&self, text: &[u8], at: usize) -> usize {
@@ -165,29 +201,9 @@ impl Splitter {
         at + blanks
     }
 
-    fn plain(&self, text: &[u8], start: usize) -> Result<(Cell, usize), Split> {
-        let rest = &text[start..];
-        let length = rest
-            .iter()
-            .position(|&byte| self.kinds[usize::from(byte)] != Kind::Other)
-            .unwrap_or(rest.len());
-        if length > MAX_CELL {
-            return Err(Split::TooLong);
-        }
-        let end = start + length;
-        Ok((
-            Cell {
-                start,
-                end,
-                style: Style::Plain,
-            },
-            end,
-        ))
-    }
-
     /// The cell whose opening quote stands before `start`. `TooLong` when the quote is never closed, or too late.
     fn quoted(
-        &self,
+        &mut self,
         text: &[u8],
         start: usize,
         quote: u8,
@@ -197,9 +213,10 @@ impl Splitter {
         let mut at = start;
         loop {
             let rest = &text[at..];
-            let special = rest
-                .iter()
-                .position(|&byte| byte == quote || Some(byte) == self.dialect.escape);
+            let special = match self.dialect.escape {
+                None => memchr::memchr(quote, rest),
+                Some(escape) => memchr::memchr2(quote, escape, rest),
+            };
             let Some(offset) = special else {
                 let unclosed = last || text.len() - start > MAX_CELL;
                 return Err(if unclosed {
@@ -228,49 +245,24 @@ impl Splitter {
 
     /// The end of a quoted cell whose closing quote stands at `close`: at once, or behind text that does not belong there.
     fn after_quote(
-        &self,
+        &mut self,
         text: &[u8],
         start: usize,
         close: usize,
         style: Style,
     ) -> Result<(Cell, usize), Split> {
-        let rest = &text[close + 1..];
-        let extra = rest
-            .iter()
-            .position(|&byte| self.kinds[usize::from(byte)] != Kind::Other)
-            .unwrap_or(rest.len());
-        if extra == 0 {
-            return Ok((
-                Cell {
-                    start,
-                    end: close,
-                    style,
-                },
-                close + 1,
-            ));
+        let end = self.ends.next(text, close + 1);
+        let extra = &text[close + 1..end];
+        if extra.is_empty() {
+            return Ok((Cell::new(start, close, style), end));
         }
-        if close + extra - start > MAX_CELL {
+        if end - 1 - start > MAX_CELL {
             return Err(Split::TooLong);
         }
-        let end = close + 1 + extra;
-        if rest[..extra].iter().all(|&byte| byte == b' ') {
-            return Ok((
-                Cell {
-                    start,
-                    end: close,
-                    style,
-                },
-                end,
-            ));
+        if extra.iter().all(|&byte| byte == b' ') {
+            return Ok((Cell::new(start, close, style), end));
         }
-        Ok((
-            Cell {
-                start,
-                end,
-                style: Style::Messy,
-            },
-            end,
-        ))
+        Ok((Cell::new(start, end, Style::Messy), end))
     }
 }
 
@@ -307,19 +299,19 @@ mod tests {
     fn all(text: &[u8], dialect: Dialect) -> Vec<Vec<String>> {
         let (mut splitter, mut cells, mut rows, mut scratch) =
             (Splitter::new(dialect), vec![], vec![], vec![]);
-        let mut rest = text;
-        while !rest.is_empty() {
-            let Split::Record(length) = splitter.split(rest, true, &mut cells) else {
-                panic!("{rest:?}")
+        let mut at = 0;
+        while at < text.len() {
+            let Split::Record(next) = splitter.split(text, at, true, &mut cells) else {
+                panic!("{:?}", &text[at..])
             };
             let value = |cell: &Cell| {
-                String::from_utf8(cell.value(rest, dialect, &mut scratch.clone()).to_vec()).unwrap()
+                String::from_utf8(cell.value(text, dialect, &mut scratch.clone()).to_vec()).unwrap()
             };
             if !is_empty_line(&cells) {
                 rows.push(cells.iter().map(value).collect());
             }
             scratch.clear();
-            rest = &rest[length..];
+            at = next;
         }
         rows
     }
@@ -367,7 +359,7 @@ mod tests {
         assert_eq!(comma("\"a,b\nc,d\n"), [["\"a", "b"], ["c", "d"]]);
         let long = format!("\"{}\nc,d\n", "x,".repeat(MAX_CELL));
         let mut splitter = Splitter::new(Dialect::default());
-        let split = splitter.split(long.as_bytes(), false, &mut vec![]);
+        let split = splitter.split(long.as_bytes(), 0, false, &mut vec![]);
         assert_eq!((split, splitter.open_quotes), (Split::TooWide, 1));
     }
 
@@ -375,14 +367,16 @@ mod tests {
     fn more_text_is_asked_for_where_a_record_may_go_on() {
         let mut splitter = Splitter::new(Dialect::default());
         for text in ["", "a", "a,", "a,b\r", "\"a", "\"a\"", "\"a\"\""] {
+            splitter.forget();
             assert_eq!(
-                splitter.split(text.as_bytes(), false, &mut vec![]),
+                splitter.split(text.as_bytes(), 0, false, &mut vec![]),
                 Split::Incomplete,
                 "{text:?}"
             );
         }
+        splitter.forget();
         assert_eq!(
-            splitter.split(b"a\nb", false, &mut vec![]),
+            splitter.split(b"a\nb", 0, false, &mut vec![]),
             Split::Record(2)
         );
     }
@@ -392,12 +386,13 @@ mod tests {
         let mut splitter = Splitter::new(Dialect::default());
         let wide = ",".repeat(MAX_COLUMNS);
         assert_eq!(
-            splitter.split(wide.as_bytes(), true, &mut vec![]),
+            splitter.split(wide.as_bytes(), 0, true, &mut vec![]),
             Split::TooWide
         );
+        splitter.forget();
         let long = "x".repeat(MAX_CELL + 1);
         assert_eq!(
-            splitter.split(long.as_bytes(), false, &mut vec![]),
+            splitter.split(long.as_bytes(), 0, false, &mut vec![]),
             Split::TooLong
         );
     }
@@ -416,12 +411,13 @@ mod tests {
         fn any_bytes_are_split_to_the_end(text in prop::collection::vec(prop::sample::select(b"ab,\"\\\n\r ;".to_vec()), 0..60)) {
             for escape in [None, Some(b'\\')] {
                 let (mut splitter, mut cells) = (Splitter::new(Dialect { escape, ..Dialect::default() }), vec![]);
-                let mut rest = text.as_slice();
-                while !rest.is_empty() {
-                    let split = splitter.split(rest, true, &mut cells);
-                    let Split::Record(length @ 1..) = split else { panic!("{split:?} at {rest:?}") };
-                    prop_assert!(cells.iter().all(|cell| cell.start <= cell.end && cell.end <= length));
-                    rest = &rest[length..];
+                let mut at = 0;
+                while at < text.len() {
+                    let split = splitter.split(&text, at, true, &mut cells);
+                    let Split::Record(next) = split else { panic!("{split:?} at {at}") };
+                    prop_assert!(next > at);
+                    prop_assert!(cells.iter().all(|cell| cell.start <= cell.end && cell.end as usize <= next));
+                    at = next;
                 }
             }
         }

@@ -5,7 +5,7 @@ use super::number::{self, Number};
 
 /// What a cell is.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Value {
+pub(crate) enum Value {
     Null,
     Number(Number),
     Boolean,
@@ -23,7 +23,7 @@ const BOOLEANS: [&[u8]; 4] = [b"true", b"false", b"yes", b"no"];
 const LONGEST_WORD: usize = 5;
 
 /// What the trimmed cell `text` is.
-pub(super) fn classify(text: &[u8], decimal_comma: bool) -> Value {
+pub(crate) fn classify(text: &[u8], decimal_comma: bool) -> Value {
     let Some(&first) = text.first() else {
         return Value::Null;
     };
@@ -56,7 +56,7 @@ fn word(text: &[u8]) -> Value {
 }
 
 /// Whether the trimmed cell `text` has a type beside text; times of day count here, as they speak for the cut being right.
-pub(super) fn is_typed(text: &[u8], decimal_comma: bool) -> bool {
+pub(crate) fn is_typed(text: &[u8], decimal_comma: bool) -> bool {
     classify(text, decimal_comma) != Value::Text || is_time(text)
 }
 

@@ -7,9 +7,12 @@
 mod exif;
 mod frames;
 mod grey;
+mod hash;
+mod icc;
+mod icon;
 mod small;
 
-use std::io::{BufReader, Seek};
+use std::io::{BufRead, BufReader, Cursor, Seek};
 
 use image::error::ImageError;
 use image::{ColorType, DynamicImage, ImageDecoder, ImageFormat, ImageReader, Limits};
@@ -30,6 +33,9 @@ const MAX_PIXELS: u64 = 100_000_000;
 /// Most bytes of the decoded picture: a third of a child's address space, as its grey copy lives beside it.
 const MAX_BYTES: u64 = 256 * 1024 * 1024;
 
+/// Why AVIF is refused: its decoders are C programs, or slow.
+const AVIF: &str = "AVIF images; save the picture as PNG, JPEG or WebP and upload that";
+
 /// Reads images.
 #[derive(Debug)]
 pub struct Image;
@@ -43,6 +49,10 @@ impl Format for Image {
             MediaType::Gif,
             MediaType::Tiff,
             MediaType::Bmp,
+            MediaType::Ico,
+            MediaType::Tga,
+            MediaType::Pnm,
+            MediaType::Avif,
         ]
     }
 
@@ -52,6 +62,9 @@ impl Format for Image {
         request: &ParseRequest,
         out: &mut dyn Output,
     ) -> Result<(), ParseError> {
+        if request.media == MediaType::Avif {
+            return Err(ParseError::NotSupported(AVIF.to_owned()));
+        }
         let frames = frames::count(&mut *input, request.media);
         input.rewind()?;
         let decoded = decode(input, request.media)?;
@@ -64,6 +77,8 @@ impl Format for Image {
             orientation: decoded.orientation.to_exif(),
             frames,
             exif: decoded.exif,
+            color_profile: decoded.profile,
+            difference_hash: Some(hash::difference_hash(&picture)),
         })?;
         out.progress(0, Some(1))?;
         let image = PageImage {
@@ -95,15 +110,27 @@ struct Decoded {
     color: ColorType,
     orientation: image::metadata::Orientation,
     exif: std::collections::BTreeMap<String, String>,
+    /// Name of the colour profile.
+    profile: Option<String>,
 }
 
 fn decode(input: &mut Input, media: MediaType) -> Result<Decoded, ParseError> {
-    let format = format_of(media)?;
+    let decoded = decode_as(BufReader::new(&mut *input), format_of(media)?);
+    if media != MediaType::Ico || !matches!(decoded, Err(ParseError::Damaged(_))) {
+        return decoded;
+    }
+    match icon::largest(input) {
+        Some((format, bytes)) => decode_as(Cursor::new(bytes), format),
+        None => decoded,
+    }
+}
+
+fn decode_as(input: impl BufRead + Seek, format: ImageFormat) -> Result<Decoded, ParseError> {
     let mut limits = Limits::no_limits();
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(MAX_BYTES);
-    let mut reader = ImageReader::with_format(BufReader::new(input), format);
+    let mut reader = ImageReader::with_format(input, format);
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(explain)?;
     let (width, height) = decoder.dimensions();
@@ -121,6 +148,7 @@ fn decode(input: &mut Input, media: MediaType) -> Result<Decoded, ParseError> {
         .flatten()
         .map(exif::describe)
         .unwrap_or_default();
+    let profile = decoder.icc_profile().ok().flatten();
     // An orientation that cannot be read is none.
     let orientation = decoder
         .orientation()
@@ -132,6 +160,7 @@ fn decode(input: &mut Input, media: MediaType) -> Result<Decoded, ParseError> {
         color,
         orientation,
         exif,
+        profile: profile.as_deref().and_then(icc::name),
     })
 }
 
@@ -143,6 +172,9 @@ fn format_of(media: MediaType) -> Result<ImageFormat, ParseError> {
         MediaType::Gif => Ok(ImageFormat::Gif),
         MediaType::Tiff => Ok(ImageFormat::Tiff),
         MediaType::Bmp => Ok(ImageFormat::Bmp),
+        MediaType::Ico => Ok(ImageFormat::Ico),
+        MediaType::Tga => Ok(ImageFormat::Tga),
+        MediaType::Pnm => Ok(ImageFormat::Pnm),
         other => Err(ParseError::NotSupported(format!(
             "{} as an image",
             other.name()
