@@ -46,6 +46,31 @@ pub enum ModelError {
         /// Id in the catalog.
         model: String,
     },
+    /// A model file is sound, but needs what this code does not compute.
+    #[error("model file {} needs {what}, which is not supported", path.display())]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// What it needs.
+        what: String,
+    },
+    /// More requests wait for the model than its queue holds.
+    #[error("the model is busy: {waiting} requests wait already")]
+    Busy {
+        /// Requests in the queue.
+        waiting: usize,
+    },
+    /// A prompt and its answer can never fit.
+    #[error("a prompt of {tokens} tokens with its answer is longer than the {limit} that fit")]
+    PromptTooLong {
+        /// Tokens of the prompt.
+        tokens: usize,
+        /// Tokens that prompt and answer may have together.
+        limit: usize,
+    },
+    /// The time given for the answer is over.
+    #[error("the deadline of the answer has passed")]
+    DeadlinePassed,
     /// The computation itself failed.
     #[error("inference failed: {0}")]
     Inference(String),
@@ -69,6 +94,10 @@ impl ModelError {
             Self::Unknown(_) => "model_unknown",
             Self::PullFailed { .. } => "model_pull_failed",
             Self::PullRunning { .. } => "model_pull_running",
+            Self::Unsupported { .. } => "model_unsupported",
+            Self::Busy { .. } => "model_busy",
+            Self::PromptTooLong { .. } => "prompt_too_long",
+            Self::DeadlinePassed => "answer_deadline",
             Self::Inference(_) => "inference_failed",
             Self::Io { .. } => "model_io",
         }

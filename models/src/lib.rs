@@ -11,6 +11,7 @@ pub mod embed;
 pub mod engine;
 pub mod error;
 pub mod extractive;
+pub mod generate;
 mod kernels;
 pub mod model_dir;
 pub mod passage;
@@ -19,6 +20,7 @@ mod safetensors;
 #[cfg(debug_assertions)]
 pub mod scripted;
 mod tokenizer;
+mod weights;
 
 pub use cancel::CancelFlag;
 pub use catalog::{Catalog, ModelKind, ModelSpec};
@@ -26,6 +28,7 @@ pub use embed::{Embedder, open_default_embedder, open_embedder};
 pub use engine::{Answer, AnswerEngine, AnswerRequest, AnswerSink, Citation};
 pub use error::ModelError;
 pub use extractive::Extractive;
+pub use generate::{Generate, GenerateOptions};
 pub use model_dir::{ModelDir, ModelStatus};
 pub use passage::{ColumnFacts, Locator, Passage, PassageKind, TableFacts};
 pub use pull::{PullOptions, PullProgress};
