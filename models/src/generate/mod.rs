@@ -17,6 +17,9 @@ mod rope;
 mod sample;
 mod schedule;
 mod template;
+#[cfg(test)]
+#[path = "../../tests/support/gguf.rs"]
+mod testing;
 mod text;
 
 use std::path::Path;

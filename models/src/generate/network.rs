@@ -7,6 +7,8 @@
 
 mod forward;
 mod load;
+#[cfg(test)]
+mod tests;
 
 use candle_core::quantized::{QMatMul, QTensor};
 use candle_core::{Device, Module, Storage, Tensor};

@@ -324,7 +324,7 @@ impl List<'_> {
 impl Splitting {
     fn words(&self) -> Result<PreTokenizerWrapper, tokenizers::Error> {
         let pattern = format!(
-            r"(?:'[sS]|'[tT]|'[rR][eE]|'[vV][eE]|'[mM]|'[lL][lL]|'[dD])|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|{}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
+            r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{{L}}\p{{N}}]?\p{{L}}+|{}| ?[^\s\p{{L}}\p{{N}}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+",
             self.digits
         );
         let words = Split::new(
@@ -336,3 +336,6 @@ impl Splitting {
         Ok(Sequence::new(vec![words.into(), bytes.into()]).into())
     }
 }
+
+#[cfg(test)]
+mod tests;
