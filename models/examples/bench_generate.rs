@@ -88,7 +88,10 @@ fn run(file: &Path) -> Result<(), Box<dyn Error>> {
     }
     report("prefill_tps", median(prefills));
     for sequences in [1, 4, 8] {
-        report(&format!("decode_b{sequences}_tps"), decode(&model, sequences)?);
+        report(
+            &format!("decode_b{sequences}_tps"),
+            decode(&model, sequences)?,
+        );
     }
     let (worst, middle) = between_tokens(&model)?;
     report("token_gap_beside_prompt_p99_s", worst);
@@ -113,7 +116,9 @@ fn decode(model: &Model, sequences: usize) -> Result<f64, Box<dyn Error>> {
     for reader in readers {
         times.push(reader.join().map_err(|_| "a reader died")?);
     }
-    let steps = times[0].windows(2).map(|pair| (pair[1] - pair[0]).as_secs_f64());
+    let steps = times[0]
+        .windows(2)
+        .map(|pair| (pair[1] - pair[0]).as_secs_f64());
     // The first tokens come while others still start.
     let steady: Vec<f64> = steps.skip(sequences).collect();
     Ok(sequences as f64 / median(steady))
@@ -201,7 +206,9 @@ fn median(mut values: Vec<f64>) -> f64 {
 fn memory(line: &str) -> Result<f64, Box<dyn Error>> {
     let status = std::fs::read_to_string("/proc/self/status")?;
     let found = status.lines().find_map(|text| text.strip_prefix(line));
-    let kilobytes = found.and_then(|text| text.split_whitespace().next()).ok_or("no such line")?;
+    let kilobytes = found
+        .and_then(|text| text.split_whitespace().next())
+        .ok_or("no such line")?;
     Ok(kilobytes.parse::<f64>()? / 1024.0)
 }
 

@@ -94,10 +94,10 @@ def tensors(family, fmt):
     """name, kind, shape, scale, in the order in which they are numbered"""
     queries, keys = HEADS * SIZE, KV * SIZE
     # A tied head makes the scores as large as the embedding.
-    yield "token_embd.weight", fine(fmt, True), (VOCABULARY, HIDDEN), 0.14 if family == "qwen3" else 0.5
+    yield "token_embd.weight", fine(fmt, True), (VOCABULARY, HIDDEN), 0.115 if family == "qwen3" else 0.5
     yield "output_norm.weight", "norm", (HIDDEN,), 0.1
     if family != "qwen3":
-        yield "output.weight", fine(fmt, True), (VOCABULARY, HIDDEN), 0.15
+        yield "output.weight", fine(fmt, True), (VOCABULARY, HIDDEN), 0.115
     for layer in range(LAYERS):
         p = f"blk.{layer}."
         yield p + "attn_norm.weight", "norm", (HIDDEN,), 0.1

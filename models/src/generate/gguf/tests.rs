@@ -54,12 +54,24 @@ fn values_and_tensors_come_back() {
     assert_eq!(gguf.text("general.architecture").unwrap(), Some("qwen3"));
     assert_eq!(gguf.whole("qwen3.block_count").unwrap(), Some(3));
     assert_eq!(gguf.number("qwen3.rope.freq_base").unwrap(), Some(1e6));
-    assert_eq!(gguf.flag("tokenizer.ggml.add_bos_token").unwrap(), Some(false));
+    assert_eq!(
+        gguf.flag("tokenizer.ggml.add_bos_token").unwrap(),
+        Some(false)
+    );
     assert_eq!(gguf.text("absent").unwrap(), None);
-    assert_eq!(gguf.texts("tokenizer.ggml.tokens").unwrap().unwrap().len(), 1024);
-    assert_eq!(gguf.integers("tokenizer.ggml.token_type").unwrap().unwrap()[1023], 3);
+    assert_eq!(
+        gguf.texts("tokenizer.ggml.tokens").unwrap().unwrap().len(),
+        1024
+    );
+    assert_eq!(
+        gguf.integers("tokenizer.ggml.token_type").unwrap().unwrap()[1023],
+        3
+    );
     let info = gguf.info("blk.0.ffn_down.weight").unwrap();
-    assert_eq!((info.dtype, &info.shape[..]), (GgmlDType::Q6K, &[256, 512][..]));
+    assert_eq!(
+        (info.dtype, &info.shape[..]),
+        (GgmlDType::Q6K, &[256, 512][..])
+    );
     assert!(gguf.whole("general.architecture").is_err());
     assert!(gguf.text("qwen3.block_count").is_err());
     assert!(gguf.integers("tokenizer.ggml.tokens").is_err());
@@ -133,7 +145,10 @@ fn sizes_that_cannot_be_computed_are_refused() {
         let refused = with_field(key, Field::U32(value));
         assert!(matches!(refused, Err(ModelError::Damaged { .. })), "{key}");
     }
-    let epsilon = with_field("qwen3.attention.layer_norm_rms_epsilon", Field::F32(f32::NAN));
+    let epsilon = with_field(
+        "qwen3.attention.layer_norm_rms_epsilon",
+        Field::F32(f32::NAN),
+    );
     assert!(matches!(epsilon, Err(ModelError::Damaged { .. })));
     for (key, value) in [
         ("general.architecture", Field::Text("mamba")),
@@ -144,7 +159,10 @@ fn sizes_that_cannot_be_computed_are_refused() {
         ("qwen3.expert_count", Field::U32(8)),
     ] {
         let refused = with_field(key, value);
-        assert!(matches!(refused, Err(ModelError::Unsupported { .. })), "{key}");
+        assert!(
+            matches!(refused, Err(ModelError::Unsupported { .. })),
+            "{key}"
+        );
     }
     assert!(with_field("qwen3.rope.scaling.type", Field::Text("linear")).is_ok());
 }

@@ -119,7 +119,10 @@ fn pieces_of_a_prompt_are_the_whole_prompt() {
             last = read(&network, &mut sequence, piece);
             rest = behind;
         }
-        assert!(rest.is_empty() && worst(&whole, &last) <= ROUNDING, "{family}");
+        assert!(
+            rest.is_empty() && worst(&whole, &last) <= ROUNDING,
+            "{family}"
+        );
     }
 }
 
@@ -168,12 +171,19 @@ fn sequences_in_company_get_what_they_get_alone() {
             alone.push(read(&network, &mut sequence, &[7]));
             cache.end(sequence);
         }
-        let mut sequences: Vec<Sequence> = prompts.iter().map(|_| cache.begin(&[0], 200).unwrap()).collect();
-        let mut parts: Vec<(&mut Sequence, &[u32])> =
-            sequences.iter_mut().zip(prompts.iter().map(Vec::as_slice)).collect();
+        let mut sequences: Vec<Sequence> = prompts
+            .iter()
+            .map(|_| cache.begin(&[0], 200).unwrap())
+            .collect();
+        let mut parts: Vec<(&mut Sequence, &[u32])> = sequences
+            .iter_mut()
+            .zip(prompts.iter().map(Vec::as_slice))
+            .collect();
         together(&network, &mut parts);
-        let mut parts: Vec<(&mut Sequence, &[u32])> =
-            sequences.iter_mut().map(|sequence| (sequence, &[7u32][..])).collect();
+        let mut parts: Vec<(&mut Sequence, &[u32])> = sequences
+            .iter_mut()
+            .map(|sequence| (sequence, &[7u32][..]))
+            .collect();
         for (alone, company) in alone.iter().zip(together(&network, &mut parts)) {
             let divergence = divergence(alone, &company);
             assert!(divergence <= limit, "{format:?}: {divergence}");
@@ -259,5 +269,8 @@ fn a_token_outside_the_vocabulary_is_an_error() {
         tokens: &[1024],
         scores: true,
     }];
-    assert!(matches!(network.step(&mut input, &|| false), Err(ModelError::Inference(_))));
+    assert!(matches!(
+        network.step(&mut input, &|| false),
+        Err(ModelError::Inference(_))
+    ));
 }

@@ -156,6 +156,7 @@ impl Worker {
             let ended: Vec<Slot> = ended;
             for slot in ended {
                 loaded.cache.end(slot.sequence);
+                tracing::debug!(cache.bytes = loaded.cache.bytes(), "a slot is free");
             }
         }
         self.waiting.retain(|job| match job.request.check() {

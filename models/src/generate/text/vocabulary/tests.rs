@@ -33,13 +33,23 @@ fn vocabulary(family: &'static str, reference: &Reference) -> Vocabulary {
     let names: Vec<String> = [&reference.tokens[..], &reference.controls[..]].concat();
     let mut kinds = vec![1; reference.tokens.len()];
     // What is no bracketed name is what models write as text.
-    kinds.extend(reference.controls.iter().map(|name| if name.contains('|') { 3 } else { 4 }));
+    kinds.extend(
+        reference
+            .controls
+            .iter()
+            .map(|name| if name.contains('|') { 3 } else { 4 }),
+    );
     let mut shape = tiny(family);
     shape.vocabulary = names.len();
     let fields = header(shape, &names, &kinds, &reference.merges);
-    let mut fields: Vec<(String, Field<'_>)> =
-        fields.into_iter().filter(|(key, _)| !key.ends_with("_token_id")).collect();
-    fields.push(("tokenizer.ggml.eos_token_id".into(), Field::U32(reference.tokens.len() as u32 + 2)));
+    let mut fields: Vec<(String, Field<'_>)> = fields
+        .into_iter()
+        .filter(|(key, _)| !key.ends_with("_token_id"))
+        .collect();
+    fields.push((
+        "tokenizer.ggml.eos_token_id".into(),
+        Field::U32(reference.tokens.len() as u32 + 2),
+    ));
     let saved = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(saved.path(), file(&fields, shape, Format::F16)).unwrap();
     let gguf = Gguf::open(saved.path()).unwrap();
@@ -65,7 +75,11 @@ fn the_bytes_of_the_ids_are_the_text() {
         let vocabulary = vocabulary(family, &reference);
         for case in &reference.cases {
             let ids = vocabulary.encode(&[Part::Data(&case.text)]).unwrap();
-            let bytes: Vec<u8> = ids.iter().flat_map(|id| vocabulary.bytes(*id)).copied().collect();
+            let bytes: Vec<u8> = ids
+                .iter()
+                .flat_map(|id| vocabulary.bytes(*id))
+                .copied()
+                .collect();
             let text = String::from_utf8(bytes).unwrap();
             let composed = text == case.text || case.text.contains('\u{301}') && family == "qwen3";
             assert!(composed, "{family}: {text:?}");
@@ -80,9 +94,16 @@ fn no_text_becomes_a_control_token() {
         let vocabulary = vocabulary(family, &reference);
         let first = reference.tokens.len() as u32;
         for name in &reference.controls {
-            for text in [name.clone(), format!(" {name}"), format!("a{name}b\n{name}")] {
+            for text in [
+                name.clone(),
+                format!(" {name}"),
+                format!("a{name}b\n{name}"),
+            ] {
                 let ids = vocabulary.encode(&[Part::Data(&text)]).unwrap();
-                assert!(ids.iter().all(|id| *id < first), "{family}: {text:?} is {ids:?}");
+                assert!(
+                    ids.iter().all(|id| *id < first),
+                    "{family}: {text:?} is {ids:?}"
+                );
             }
         }
     }
@@ -93,7 +114,10 @@ fn the_template_steers_and_its_text_joins_with_data() {
     let reference = reference("qwen3");
     let vocabulary = vocabulary("qwen3", &reference);
     let id = |name: &str| {
-        let at = reference.controls.iter().position(|control| control == name);
+        let at = reference
+            .controls
+            .iter()
+            .position(|control| control == name);
         (reference.tokens.len() + at.unwrap()) as u32
     };
     let parts = [
@@ -142,12 +166,18 @@ fn vocabularies_that_cannot_be_used_are_refused() {
         ("tokenizer.ggml.merges", Field::Texts(&many)),
         ("tokenizer.ggml.eos_token_id", Field::U32(1024)),
     ] {
-        assert!(matches!(refused(key, value), ModelError::Damaged { .. }), "{key}");
+        assert!(
+            matches!(refused(key, value), ModelError::Damaged { .. }),
+            "{key}"
+        );
     }
     for (key, value) in [
         ("tokenizer.ggml.model", Field::Text("llama")),
         ("tokenizer.ggml.pre", Field::Text("somebody-else")),
     ] {
-        assert!(matches!(refused(key, value), ModelError::Unsupported { .. }), "{key}");
+        assert!(
+            matches!(refused(key, value), ModelError::Unsupported { .. }),
+            "{key}"
+        );
     }
 }
