@@ -7,7 +7,7 @@ export CARGO_TERM_COLOR ?= auto
 # The model that tests and benchmarks load; `make run` keeps its own in QUIRE_MODELS_DIR or data/models.
 TEST_MODELS := $(CURDIR)/target/models
 
-.PHONY: help setup run test lint fmt docs prepare bench chaos deny clean-data
+.PHONY: help setup run test lint fmt docs prepare bench bench-models chaos deny clean-data
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench: setup ## Measure start, accept, pickup and event latency of a release bui
 	@QUIRE_MODELS_DIR=$(TEST_MODELS) target/release/quire models pull
 	QUIRE_TEST_MODELS=$(TEST_MODELS) cargo bench -p quire --bench service
 	cargo bench -p quire-store --bench queue
+
+bench-models: ## Time the decoder beside llama.cpp, and the embedder beside candle's, in turn: ROUNDS=3 SHAPE=qwen3-0.6b FORMAT=q4
+	scripts/bench-models.sh
 
 JOBS ?= 20000
 FAULTS ?= 1000

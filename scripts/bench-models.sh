@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Times the decoder beside llama.cpp, and the embedder beside candle's, on this machine. Programs run in turn, so that a busy
-# machine hurts both; read the ratios. ROUNDS=3 SHAPE=qwen3-0.6b FORMAT=q4
+# machine hurts both; read the ratios. ROUNDS=3 SHAPE=qwen3-0.6b FORMAT=q4; CANDLE_NUM_THREADS=1 makes both use one thread, so that
+# the rates per processor second compare the work itself.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,6 +26,11 @@ fi
 for round in $(seq "$rounds"); do
     target/release/examples/bench_generate run "$file" | sed "s/^/quire $round /"
     if "$python" -c 'import llama_cpp' 2>/dev/null; then
-        "$python" scripts/bench-models/llama_cpp.py "$file" | sed "s/^/llama.cpp $round /"
+        "$python" scripts/bench-models/peer.py "$file" | sed "s/^/llama.cpp $round /"
     fi
 done | tee "$work/figures.txt" | python3 scripts/bench-models/table.py
+
+# The embedder needs its model: `make setup test` or `quire models pull` has put it there.
+if [ -d target/models/all-MiniLM-L6-v2 ]; then
+    target/release/examples/bench_embed target/models
+fi

@@ -101,10 +101,11 @@ fn run(file: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Tokens that are written together per second, by sequences with the same prompt.
-fn decode(model: &Model, sequences: usize) -> Result<f64, Box<dyn Error>> {
+/// Tokens that are written together, by sequences with the same prompt: per second, and per second of all processors.
+fn decode(model: &Model, sequences: usize) -> Result<(f64, f64), Box<dyn Error>> {
     // Once before, so that all find the prompt in the cache and start together.
     finish(&model.submit(request(prompt(7, PROMPT), 1))?)?;
+    let spent = cpu_seconds();
     let streams: Vec<Stream> = (0..sequences)
         .map(|_| model.submit(request(prompt(7, PROMPT), TOKENS)))
         .collect::<Result<_, _>>()?;
@@ -116,12 +117,16 @@ fn decode(model: &Model, sequences: usize) -> Result<f64, Box<dyn Error>> {
     for reader in readers {
         times.push(reader.join().map_err(|_| "a reader died")?);
     }
+    let spent = cpu_seconds() - spent;
     let steps = times[0]
         .windows(2)
         .map(|pair| (pair[1] - pair[0]).as_secs_f64());
     // The first tokens come while others still start.
     let steady: Vec<f64> = steps.skip(sequences).collect();
-    Ok(sequences as f64 / median(steady))
+    Ok((
+        sequences as f64 / median(steady),
+        (sequences * TOKENS) as f64 / spent,
+    ))
 }
 
 /// When each token came.
@@ -200,6 +205,12 @@ fn request(prompt: Vec<u32>, tokens: usize) -> Request {
 fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values[values.len() / 2]
+}
+
+/// Processor time of all threads so far. On a busy machine it says more than the clock on the wall.
+fn cpu_seconds() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }
 
 /// A line of this process' status, in MB.

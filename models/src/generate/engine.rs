@@ -1,22 +1,25 @@
 //! A model of the catalog that writes, as the engines see it.
 
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::cancel::CancelFlag;
 use crate::catalog::{Architecture, ModelSpec};
 use crate::error::ModelError;
+use crate::ground::{self, Ended, Generated, Generation, Generator};
 use crate::model_dir::ModelDir;
 
-use super::text::filter::Thoughts;
-use super::{Event, Limits, Message, Model, Reason, Request, Sampling, Usage};
+use super::{Event, Limits, Model, Reason, Request, Sampling, Usage};
+
+/// Name of the engine in answers and settings.
+const ENGINE: &str = "generate";
 
 /// Tokens of one reply when the caller names no other limit.
 const REPLY_TOKENS: usize = 768;
 /// Tokens of passages worth reading for one question: more costs seconds before the first word, and small models lose the thread.
 const PASSAGE_TOKENS: usize = 2000;
 /// How long a reply may take. The stage above has its own, shorter or longer; this one frees the slot whatever happens there.
-const REPLY_TIME: Duration = Duration::from_secs(30 * 60);
+const REPLY_TIME: Duration = Duration::from_mins(30);
 /// Extension of the file with the weights.
 const WEIGHTS: &str = "gguf";
 
@@ -42,15 +45,6 @@ impl Default for GenerateOptions {
             passage_tokens: PASSAGE_TOKENS,
         }
     }
-}
-
-/// A reply that is complete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Written {
-    /// Why it ended.
-    pub reason: Reason,
-    /// What it took.
-    pub usage: Usage,
 }
 
 /// A model that writes replies to conversations.
@@ -87,37 +81,43 @@ impl Generate {
             options,
         })
     }
+}
 
-    /// Id of the model.
-    pub fn id(&self) -> &str {
-        &self.id
+impl Generator for Generate {
+    fn engine(&self) -> &'static str {
+        ENGINE
     }
 
-    /// How the model is used.
-    pub fn options(&self) -> &GenerateOptions {
-        &self.options
+    fn model(&self) -> String {
+        self.id.clone()
     }
 
-    /// The model itself.
-    pub fn model(&self) -> &Model {
-        &self.model
+    fn limits(&self) -> ground::Limits {
+        ground::Limits {
+            context: self.model.context(),
+            passages: self.options.passage_tokens,
+            reply: self.options.reply_tokens,
+        }
     }
 
-    /// Writes the reply to a conversation, handing over each piece as it comes. What a model thinks before it replies is left out.
-    /// Returns [`ModelError::Cancelled`] soon after the flag is raised.
-    pub fn write(
+    /// Exact; a text that cannot be encoded counts a token for each byte, which is the most it can have.
+    fn count_tokens(&self, text: &str) -> usize {
+        self.model.count(text).unwrap_or(text.len())
+    }
+
+    /// The schema is not enforced here: the caller asks again when a reply does not fit.
+    fn generate(
         &self,
-        messages: &[Message],
-        max_tokens: usize,
+        request: &Generation<'_>,
         cancel: &CancelFlag,
         piece: &mut dyn FnMut(&str),
-    ) -> Result<Written, ModelError> {
-        let mut request = Request::new(self.model.encode_chat(messages)?, max_tokens);
-        request.sampling = self.options.sampling;
-        // A flag of its own: dropping the stream raises it, and the caller's may serve for more than this reply.
-        request.deadline = Some(std::time::Instant::now() + REPLY_TIME);
-        let stream = self.model.submit(request)?;
-        let mut thoughts = Thoughts::new();
+    ) -> Result<Generated, ModelError> {
+        let prompt = self.model.encode_chat(request.messages)?;
+        let room = self.model.context().saturating_sub(prompt.len());
+        let mut own = Request::new(prompt, request.max_tokens.min(room));
+        own.sampling = self.options.sampling;
+        own.deadline = Some(Instant::now() + REPLY_TIME);
+        let stream = self.model.submit(own).map_err(unavailable)?;
         let mut show = |text: &str| {
             if !text.is_empty() {
                 piece(text);
@@ -126,18 +126,41 @@ impl Generate {
         loop {
             match stream.next(cancel) {
                 Event::Queued { .. } | Event::Prefill { .. } => {}
-                Event::Token { text, .. } => show(&thoughts.push(&text)),
+                Event::Token { text, .. } => show(&text),
                 Event::Done {
                     reason,
                     text,
                     usage,
                 } => {
-                    show(&thoughts.push(&text));
-                    show(&thoughts.finish());
-                    return Ok(Written { reason, usage });
+                    show(&text);
+                    return Ok(generated(reason, usage));
                 }
                 Event::Failed(error) => return Err(error),
             }
         }
+    }
+}
+
+/// A full queue is no failure of the job: another engine may answer.
+fn unavailable(error: ModelError) -> ModelError {
+    match error {
+        ModelError::Busy { .. } => ModelError::Unavailable {
+            engine: ENGINE,
+            reason: error.to_string(),
+        },
+        other => other,
+    }
+}
+
+fn generated(reason: Reason, usage: Usage) -> Generated {
+    Generated {
+        ended: match reason {
+            Reason::Ended | Reason::Stopped => Ended::Stop,
+            Reason::Length => Ended::Length,
+        },
+        usage: Some(crate::engine::Usage {
+            prompt_tokens: usage.prompt_tokens as u64,
+            completion_tokens: usage.answer_tokens as u64,
+        }),
     }
 }

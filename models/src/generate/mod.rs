@@ -3,7 +3,7 @@
 //! candle's own models are not fit for documents (rotary tables in half precision, wrong results after a second turn, no batches,
 //! weights held twice), so only its tensors are used. From file to text: `gguf` checks a header, `config` its numbers, `network` holds
 //! the weights and computes, `kv` the cached keys and values, `text` and `template` translate, `schedule` computes for many requests at
-//! once, `sample` chooses, and `engine` answers prompts about documents with it.
+//! once, `sample` chooses. `engine` offers it all to `ground`, which answers prompts about documents with it.
 //!
 //! Not here: training, experts, SentencePiece vocabularies, other processors than the CPU.
 
@@ -26,6 +26,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use crate::error::ModelError;
+use crate::ground::Message;
 
 use config::Config;
 use gguf::Gguf;
@@ -33,10 +34,9 @@ use schedule::Scheduler;
 use template::Template;
 use text::Vocabulary;
 
-pub use engine::{Generate, GenerateOptions, Written};
+pub use engine::{Generate, GenerateOptions};
 pub use sample::Sampling;
 pub use schedule::{Event, Limits, Reason, Request, Stream, Usage};
-pub use template::{Message, Role};
 
 /// A generative model: its tokens, its template, and the thread that computes.
 pub struct Model {

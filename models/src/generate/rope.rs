@@ -48,7 +48,7 @@ impl Rope {
     ) -> Result<Self, ModelError> {
         let keys = Keys { file, family };
         let turned = keys.number("rope.dimension_count")?;
-        if turned.is_some_and(|turned| turned != head_dim as f64) {
+        if turned.is_some_and(|turned| (turned - head_dim as f64).abs() > 0.5) {
             return Err(unsupported(file, "heads that are turned in part"));
         }
         let base = keys.number("rope.freq_base")?.unwrap_or(DEFAULT_BASE);
@@ -61,7 +61,7 @@ impl Rope {
         let scale = scale(&keys, base, &mut frequencies)?;
         if file.info(FACTORS).is_some() {
             let factors = numbers(&file.tensor(FACTORS, &[head_dim / 2])?)?;
-            if factors.iter().any(|factor| !(*factor > 0.0)) {
+            if !factors.iter().all(|factor| *factor > 0.0) {
                 return Err(file.damaged(format!("tensor {FACTORS} is not positive")));
             }
             for (frequency, factor) in frequencies.iter_mut().zip(factors) {
@@ -125,7 +125,9 @@ fn scale(keys: &Keys<'_>, base: f64, frequencies: &mut [f64]) -> Result<f32, Mod
     }
     match kind {
         "linear" => {
-            frequencies.iter_mut().for_each(|f| *f /= factor);
+            for frequency in frequencies {
+                *frequency /= factor;
+            }
             Ok(1.0)
         }
         "yarn" => {

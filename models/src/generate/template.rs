@@ -9,6 +9,7 @@ use minijinja::value::Value;
 use minijinja::{Environment, Error, ErrorKind, context};
 
 use crate::error::ModelError;
+use crate::ground::{Message, Role};
 
 use super::text::Part;
 
@@ -22,37 +23,6 @@ const MAX_RESULT_BYTES: usize = 64 << 10;
 const FENCE: char = '\u{F8FF}';
 /// Name under which the template is known to its environment.
 const NAME: &str = "chat";
-
-/// Who says something.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Role {
-    /// Rules for the model.
-    System,
-    /// The person.
-    User,
-    /// The model.
-    Assistant,
-}
-
-impl Role {
-    /// As templates have it.
-    fn name(self) -> &'static str {
-        match self {
-            Self::System => "system",
-            Self::User => "user",
-            Self::Assistant => "assistant",
-        }
-    }
-}
-
-/// One turn of a conversation.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// Who.
-    pub role: Role,
-    /// What.
-    pub text: String,
-}
 
 /// A template that has been tried.
 pub(super) struct Template {
@@ -100,10 +70,7 @@ impl Template {
             begin: begin.to_owned(),
             end: end.to_owned(),
         };
-        let trial = [Role::System, Role::User].map(|role| Message {
-            role,
-            text: String::new(),
-        });
+        let trial = [Message::system(""), Message::user("")];
         template.run(&trial)?;
         Ok(template)
     }
@@ -118,7 +85,7 @@ impl Template {
 
     fn run(&self, messages: &[Message]) -> Result<String, Error> {
         let listed = messages.iter().enumerate().map(|(index, message)| {
-            context! { role => message.role.name(), content => format!("{FENCE}{index}{FENCE}") }
+            context! { role => name(message.role), content => format!("{FENCE}{index}{FENCE}") }
         });
         let text = self.environment.get_template(NAME)?.render(context! {
             messages => listed.collect::<Vec<_>>(),
@@ -136,6 +103,15 @@ impl Template {
             return Err(fault("drops a message"));
         }
         Ok(text)
+    }
+}
+
+/// As templates have it.
+fn name(role: Role) -> &'static str {
+    match role {
+        Role::System => "system",
+        Role::User => "user",
+        Role::Assistant => "assistant",
     }
 }
 
@@ -162,7 +138,7 @@ impl Rendered<'_> {
                 .ok()
                 .and_then(|at: usize| self.messages.get(at));
             match message.filter(|_| placeholder) {
-                Some(message) => parts.push(Part::Data(message.text.trim())),
+                Some(message) => parts.push(Part::Data(message.content.trim())),
                 None => parts.push(Part::Template(piece)),
             }
         }

@@ -156,7 +156,7 @@ mod tests {
         assert!(
             sum.iter()
                 .zip(gate.iter().zip(&out))
-                .all(|(s, (a, b))| *s == a + b)
+                .all(|(s, (a, b))| (s - (a + b)).abs() < 1e-6)
         );
     }
 }

@@ -58,6 +58,17 @@ pub enum Format {
     Q4,
 }
 
+impl Format {
+    fn kind(self, is_fine: bool) -> Kind {
+        match (self, is_fine) {
+            (Self::F16, _) => Kind::F16,
+            (Self::Q8, _) => Kind::Q8,
+            (Self::Q4, true) => Kind::Q6,
+            (Self::Q4, false) => Kind::Q4,
+        }
+    }
+}
+
 #[derive(Clone, Copy)]
 enum Kind {
     Norm,
@@ -115,21 +126,10 @@ impl Draw {
 fn entries(shape: Shape, format: Format) -> Vec<Entry> {
     let Shape { hidden, inner, .. } = shape;
     let (queries, keys) = (shape.heads * shape.size, shape.kv * shape.size);
-    let fine = |is_fine: bool| match (format, is_fine) {
-        (Format::F16, _) => Kind::F16,
-        (Format::Q8, _) => Kind::Q8,
-        (Format::Q4, true) => Kind::Q6,
-        (Format::Q4, false) => Kind::Q4,
-    };
+    let fine = |is_fine: bool| format.kind(is_fine);
     let mut list = Vec::new();
     let mut add = |name: String, kind: Kind, rows: usize, columns: usize, scale: f64| {
-        list.push(Entry {
-            name,
-            kind,
-            rows,
-            columns,
-            scale,
-        });
+        list.push(Entry::new(name, kind, (rows, columns), scale));
     };
     let scale = shape.embedding_scale;
     add(
@@ -189,6 +189,16 @@ fn entries(shape: Shape, format: Format) -> Vec<Entry> {
 }
 
 impl Entry {
+    fn new(name: String, kind: Kind, (rows, columns): (usize, usize), scale: f64) -> Self {
+        Self {
+            name,
+            kind,
+            rows,
+            columns,
+            scale,
+        }
+    }
+
     fn code(&self) -> u32 {
         match self.kind {
             Kind::Norm | Kind::Bias => 0,
@@ -349,7 +359,9 @@ fn field(out: &mut Vec<u8>, key: &str, value: &Field<'_>) {
             code(9);
             code(5);
             out.extend((list.len() as u64).to_le_bytes());
-            list.iter().for_each(|item| out.extend(item.to_le_bytes()));
+            for item in *list {
+                out.extend(item.to_le_bytes());
+            }
         }
     }
 }
@@ -372,9 +384,9 @@ pub fn file(fields: &[(String, Field<'_>)], shape: Shape, format: Format) -> Vec
             _ => &[entry.columns, entry.rows],
         };
         out.extend((sizes.len() as u32).to_le_bytes());
-        sizes
-            .iter()
-            .for_each(|size| out.extend((*size as u64).to_le_bytes()));
+        for size in sizes {
+            out.extend((*size as u64).to_le_bytes());
+        }
         out.extend(entry.code().to_le_bytes());
         out.extend((data.len() as u64).to_le_bytes());
         data.extend(entry.bytes(number));

@@ -62,16 +62,13 @@ pub(super) struct TensorInfo {
 impl Gguf {
     /// Maps the file and checks its header.
     pub(super) fn open(path: &Path) -> Result<Self, ModelError> {
-        Self::read(MappedFile::open(path)?)
-    }
-
-    fn read(file: Arc<MappedFile>) -> Result<Self, ModelError> {
-        let damaged = |reason: String| ModelError::damaged(file.path(), reason);
+        let file = MappedFile::open(path)?;
+        let damaged = |reason: String| ModelError::damaged(path, reason);
         let (values, tensors) = parse(file.bytes()).map_err(damaged)?;
         Ok(Self {
+            file,
             values,
             tensors,
-            file: Arc::clone(&file),
         })
     }
 

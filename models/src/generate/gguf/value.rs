@@ -116,7 +116,9 @@ fn array(reader: &mut Reader<'_>) -> Result<Array, String> {
     }
     let (count, start) = (count as usize, reader.position());
     match (kind, kind.width()) {
-        (_, Some(width)) => drop(reader.skip(count * width)?),
+        (_, Some(width)) => {
+            reader.skip(count * width)?;
+        }
         (Kind::Text, None) => {
             for _ in 0..count {
                 reader.text()?;

@@ -101,7 +101,7 @@ impl Cache {
 
     /// Remembers the blocks that a sequence has filled since the last call, for others that begin alike.
     pub(super) fn remember(&mut self, sequence: &mut Sequence) {
-        while let Some((block, tokens)) = sequence.next_full(self.prefix.depth(sequence.node)) {
+        while let Some((block, tokens)) = sequence.next_full(sequence.node.depth) {
             sequence.node = self.prefix.insert(sequence.node, tokens, block);
         }
     }
@@ -109,7 +109,7 @@ impl Cache {
     /// Ends a sequence. What it cached stays for others as long as there is room.
     pub(super) fn end(&mut self, mut sequence: Sequence) {
         self.remember(&mut sequence);
-        let full = self.prefix.depth(sequence.node);
+        let full = sequence.node.depth;
         let rest = &sequence.tokens[full * BLOCK_TOKENS..];
         if let Some(block) = sequence.blocks.get(full).filter(|_| !rest.is_empty()) {
             self.prefix.insert(sequence.node, rest, Arc::clone(block));

@@ -15,7 +15,7 @@ use super::Block;
 pub(super) struct Node {
     id: u64,
     /// Full blocks up to here.
-    depth: usize,
+    pub(super) depth: usize,
 }
 
 struct Entry {
@@ -94,11 +94,6 @@ impl Prefix {
             used: clock,
         });
         node
-    }
-
-    /// Full blocks up to a node.
-    pub(super) fn depth(&self, node: Node) -> usize {
-        node.depth
     }
 
     /// Blocks that no sequence uses.

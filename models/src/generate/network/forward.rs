@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use candle_core::quantized::QMatMul;
 use candle_core::{Device, Module, Tensor};
 use half::f16;
 use half::slice::HalfFloatSliceExt;
@@ -126,7 +127,7 @@ impl Network {
         inputs: &mut [Input<'_>],
     ) -> Result<Tensor, ModelError> {
         let heads = self.heads();
-        let results = self.queries_keys_values(layer, input)?;
+        let results = queries_keys_values(layer, input)?;
         let [query, key, value] = &results[..] else {
             return Err(lost());
         };
@@ -150,24 +151,20 @@ impl Network {
         attend(heads, spans(heads, index, inputs, &queries, &mut context));
         matrix(context, heads.width())
     }
+}
 
-    /// In one go when all three weights have one type; common mixes keep the values in a finer one.
-    fn queries_keys_values(
-        &self,
-        layer: &Layer,
-        input: &Tensor,
-    ) -> Result<Vec<Tensor>, ModelError> {
-        let dtype = |weight: &candle_core::quantized::QMatMul| match weight {
-            candle_core::quantized::QMatMul::QTensor(tensor) => Some(tensor.dtype()),
-            _ => None,
-        };
-        if dtype(&layer.value) == dtype(&layer.key) {
-            return products(&[&layer.query, &layer.key, &layer.value], input);
-        }
-        let mut results = products(&[&layer.query, &layer.key], input)?;
-        results.push(layer.value.forward(input)?);
-        Ok(results)
+/// In one go when all three weights have one type; common mixes keep the values in a finer one.
+fn queries_keys_values(layer: &Layer, input: &Tensor) -> Result<Vec<Tensor>, ModelError> {
+    let dtype = |weight: &QMatMul| match weight {
+        QMatMul::QTensor(tensor) => Some(tensor.dtype()),
+        QMatMul::Tensor(_) | QMatMul::TensorF16(_) => None,
+    };
+    if dtype(&layer.value) == dtype(&layer.key) {
+        return products(&[&layer.query, &layer.key, &layer.value], input);
     }
+    let mut results = products(&[&layer.query, &layer.key], input)?;
+    results.push(layer.value.forward(input)?);
+    Ok(results)
 }
 
 fn lost() -> ModelError {
@@ -223,7 +220,7 @@ struct Part<'a> {
 impl Place<'_> {
     fn write(&self, products: [&[f32]; 3], queries: &mut [f32], inputs: &mut [Input<'_>]) {
         let parts = self.parts(queries, inputs);
-        pool::for_each(parts, |part| self.write_part(products, part));
+        pool::for_each(parts, |mut part| self.write_part(products, &mut part));
     }
 
     fn parts<'b>(&self, mut queries: &'b mut [f32], inputs: &'b mut [Input<'_>]) -> Vec<Part<'b>> {
@@ -256,7 +253,7 @@ impl Place<'_> {
         parts
     }
 
-    fn write_part(&self, [query, key, value]: [&[f32]; 3], part: Part<'_>) {
+    fn write_part(&self, [query, key, value]: [&[f32]; 3], part: &mut Part<'_>) {
         let Heads { size, kv, .. } = self.heads;
         let width = self.heads.width();
         let norms = self.layer.head_norms.as_ref();

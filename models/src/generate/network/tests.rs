@@ -1,7 +1,9 @@
 //! The network against llama.cpp, and against itself in other steps.
 //!
 //! Files are made by a formula, references come from `tests/parity/reference.py`. The tolerances are those of the field: exact formats
-//! nearly agree; with quantised weights the two programs also round activations, by 256 numbers here and by 32 there.
+//! nearly agree; with quantised weights the two programs also round activations, by 256 numbers here and by 32 there. The bound of a
+//! divergence is that of the mean over the lengths, and half of that of each: these nets are narrow, so one number that is rounded to
+//! the other side weighs much.
 
 use std::cell::Cell;
 
@@ -82,21 +84,24 @@ macro_rules! parity {
         #[test]
         fn $name() {
             let reference = include_bytes!(concat!("../../../tests/parity/", $file));
-            for (difference, divergence) in compare($family, Format::$format, reference) {
-                assert!(difference <= $difference && divergence <= $divergence, "{difference} {divergence}");
+            let found = compare($family, Format::$format, reference);
+            let mean = found.iter().map(|(_, divergence)| divergence).sum::<f64>() / found.len() as f64;
+            assert!(mean <= $divergence, "{mean}");
+            for (difference, divergence) in found {
+                assert!(difference <= $difference && divergence <= 2.0 * $divergence, "{difference} {divergence}");
             }
         }
     )*};
 }
 
 parity! {
-    llama_f16_is_llama_cpp: "llama", F16, "llama-f16.bin", 0.01, 1e-5;
+    llama_f16_is_llama_cpp: "llama", F16, "llama-f16.bin", 0.01, 5e-6;
     llama_q8_is_llama_cpp: "llama", Q8, "llama-q8_0.bin", 0.5, 2e-3;
     llama_q4_is_llama_cpp: "llama", Q4, "llama-q4_k.bin", 0.3, 1e-3;
-    qwen2_f16_is_llama_cpp: "qwen2", F16, "qwen2-f16.bin", 0.01, 1e-5;
+    qwen2_f16_is_llama_cpp: "qwen2", F16, "qwen2-f16.bin", 0.01, 5e-6;
     qwen2_q8_is_llama_cpp: "qwen2", Q8, "qwen2-q8_0.bin", 0.5, 2e-3;
     qwen2_q4_is_llama_cpp: "qwen2", Q4, "qwen2-q4_k.bin", 0.3, 1e-3;
-    qwen3_f16_is_llama_cpp: "qwen3", F16, "qwen3-f16.bin", 0.01, 1e-5;
+    qwen3_f16_is_llama_cpp: "qwen3", F16, "qwen3-f16.bin", 0.01, 5e-6;
     qwen3_q8_is_llama_cpp: "qwen3", Q8, "qwen3-q8_0.bin", 0.5, 2e-3;
     qwen3_q4_is_llama_cpp: "qwen3", Q4, "qwen3-q4_k.bin", 0.3, 1e-3;
 }

@@ -53,7 +53,7 @@ impl Default for Limits {
             queue: 64,
             cache_bytes: 2 << 30,
             context: 8192,
-            idle: Duration::from_secs(600),
+            idle: Duration::from_mins(10),
         }
     }
 }
@@ -189,8 +189,16 @@ pub(super) struct Scheduler {
 struct Job {
     request: Request,
     events: SyncSender<Event>,
-    /// Counts this request among those that wait or run, while it exists.
-    _ticket: Ticket,
+    /// Counts this request among those that wait or run, until its reader hears of the end.
+    ticket: Option<Ticket>,
+}
+
+impl Job {
+    /// Sends the last event. Whoever reads it finds the place of this request free. Nobody may read any more.
+    fn end(&mut self, event: Event) {
+        self.ticket = None;
+        self.events.try_send(event).ok();
+    }
 }
 
 /// One request that waits or runs.
@@ -280,19 +288,20 @@ impl Scheduler {
         let job = Job {
             request,
             events,
-            _ticket: ticket,
+            ticket: Some(ticket),
         };
-        let jobs = self.jobs.lock().ok();
-        let sent = jobs.and_then(|jobs| jobs.as_ref().map(|jobs| jobs.try_send(job)));
-        match sent {
-            Some(Ok(())) => Ok(Stream {
-                events: receiver,
-                cancel,
-            }),
-            _ => Err(ModelError::Inference(
-                "the model's thread is gone".to_owned(),
-            )),
+        let sent = self.jobs.lock().is_ok_and(|jobs| {
+            let jobs = jobs.as_ref();
+            jobs.is_some_and(|jobs| jobs.try_send(job).is_ok())
+        });
+        if !sent {
+            let gone = "the model's thread is gone".to_owned();
+            return Err(ModelError::Inference(gone));
         }
+        Ok(Stream {
+            events: receiver,
+            cancel,
+        })
     }
 }
 

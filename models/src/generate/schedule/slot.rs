@@ -63,21 +63,19 @@ impl Slot {
 
     /// The next tokens to read: the chosen one, or at most `limit` of the prompt.
     pub(super) fn input(&mut self, limit: usize) -> Input<'_> {
-        match &self.chosen {
-            Some(chosen) => Input {
+        if let Some(chosen) = &self.chosen {
+            return Input {
                 sequence: &mut self.sequence,
                 tokens: std::slice::from_ref(chosen),
                 scores: true,
-            },
-            None => {
-                let rest = &self.job.request.prompt[self.sequence.len()..];
-                let tokens = &rest[..limit.min(rest.len())];
-                Input {
-                    scores: tokens.len() == rest.len(),
-                    sequence: &mut self.sequence,
-                    tokens,
-                }
-            }
+            };
+        }
+        let rest = &self.job.request.prompt[self.sequence.len()..];
+        let tokens = &rest[..limit.min(rest.len())];
+        Input {
+            scores: tokens.len() == rest.len(),
+            sequence: &mut self.sequence,
+            tokens,
         }
     }
 
@@ -119,7 +117,7 @@ impl Slot {
 
     /// Ends the request with an error.
     pub(super) fn fail(&mut self, error: ModelError) {
-        self.send(Event::Failed(error));
+        self.job.end(Event::Failed(error));
         self.ended = true;
     }
 
@@ -135,7 +133,7 @@ impl Slot {
             ?reason,
             "an answer is complete"
         );
-        self.send(Event::Done {
+        self.job.end(Event::Done {
             reason,
             text,
             usage,

@@ -1,8 +1,9 @@
 //! Requests against a small model made by a formula.
 
 use super::super::testing::{Format, model, tiny};
-use super::super::{Limits, Message, Model, Role};
+use super::super::{Limits, Model};
 use super::*;
+use crate::ground::Message;
 
 fn limits() -> Limits {
     Limits {
@@ -10,7 +11,7 @@ fn limits() -> Limits {
         queue: 2,
         cache_bytes: 64 << 20,
         context: 4096,
-        idle: Duration::from_secs(60),
+        idle: Duration::from_mins(1),
     }
 }
 
@@ -132,11 +133,11 @@ fn the_second_question_about_a_document_reads_only_its_end() {
 #[test]
 fn stops_limits_and_ends_are_told_apart() {
     let (_file, model) = open(limits());
-    let whole = collect(&model.submit(request(prompt(2, 40), 40)).unwrap());
-    let text: Vec<char> = whole.text.chars().collect();
-    let stop: String = text[5..8].iter().collect();
+    // Three of four tokens of this vocabulary are no text.
+    let whole = collect(&model.submit(request(prompt(2, 40), 150)).unwrap());
+    let stop: String = whole.text.chars().skip(5).take(1).collect();
     let end = whole.text.find(&stop).unwrap();
-    let mut stopping = request(prompt(2, 40), 40);
+    let mut stopping = request(prompt(2, 40), 150);
     stopping.stops = vec![stop];
     let stopped = collect(&model.submit(stopping).unwrap());
     assert_eq!(stopped.end.unwrap().0, Reason::Stopped);
@@ -269,12 +270,8 @@ fn weights_that_were_dropped_are_loaded_again() {
 #[test]
 fn a_chat_is_encoded_with_its_texts_as_data() {
     let (_file, model) = open(limits());
-    let message = |text: &str| Message {
-        role: Role::User,
-        text: text.to_owned(),
-    };
     let controls = |text: &str| {
-        let ids = model.encode_chat(&[message(text)]).unwrap();
+        let ids = model.encode_chat(&[Message::user(text)]).unwrap();
         ids.iter().filter(|id| **id >= 1021).count()
     };
     assert_eq!(

@@ -135,9 +135,8 @@ impl Worker {
 
     fn refuse_all(&mut self, error: &ModelError) {
         tracing::error!(%error, "a model could not be loaded");
-        for job in self.waiting.drain(..) {
-            let copy = ModelError::Inference(error.to_string());
-            job.events.try_send(Event::Failed(copy)).ok();
+        for mut job in self.waiting.drain(..) {
+            job.end(Event::Failed(ModelError::Inference(error.to_string())));
         }
     }
 
@@ -159,10 +158,10 @@ impl Worker {
                 tracing::debug!(cache.bytes = loaded.cache.bytes(), "a slot is free");
             }
         }
-        self.waiting.retain(|job| match job.request.check() {
+        self.waiting.retain_mut(|job| match job.request.check() {
             Ok(()) => true,
             Err(error) => {
-                job.events.try_send(Event::Failed(error)).ok();
+                job.end(Event::Failed(error));
                 false
             }
         });
@@ -183,8 +182,9 @@ impl Worker {
             if longest > limit {
                 let tokens = prompt.len();
                 let refused = ModelError::PromptTooLong { tokens, limit };
-                job.events.try_send(Event::Failed(refused)).ok();
-                self.waiting.pop_front();
+                if let Some(mut job) = self.waiting.pop_front() {
+                    job.end(Event::Failed(refused));
+                }
                 continue;
             }
             let Some(sequence) = cache.begin(prompt, longest) else {

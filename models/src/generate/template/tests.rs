@@ -2,11 +2,12 @@
 
 use super::super::arch;
 use super::*;
+use crate::ground::Role;
 
 fn messages(list: &[(Role, &str)]) -> Vec<Message> {
     let message = |(role, text): &(Role, &str)| Message {
         role: *role,
-        text: (*text).to_owned(),
+        content: (*text).to_owned(),
     };
     list.iter().map(message).collect()
 }

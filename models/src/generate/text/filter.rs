@@ -1,16 +1,12 @@
-//! What is taken out of generated text while it streams: everything from a stop string on, and the parts in which a model thinks.
+//! Ends generated text at the first stop string while it streams.
 //!
-//! Both may be cut anywhere between two pieces, so the end of a text that could be the beginning of such a mark is held back until
-//! the next piece tells.
-
-/// Marks between which a model thinks.
-const THINK: &str = "<think>";
-const THOUGHT: &str = "</think>";
+//! A stop may be cut anywhere between two pieces, so the end of a text that could be the beginning of one is held back until the next
+//! piece tells. Taking out what a model thinks is the business of `ground`.
 
 /// Ends the text at the first of some strings.
 #[derive(Debug, Default)]
 pub(in crate::generate) struct Stops {
-    stops: Vec<String>,
+    marks: Vec<String>,
     held: String,
     stopped: bool,
 }
@@ -20,7 +16,7 @@ impl Stops {
     pub(in crate::generate) fn new(stops: Vec<String>) -> Self {
         let stops = stops.into_iter().filter(|stop| !stop.is_empty());
         Self {
-            stops: stops.collect(),
+            marks: stops.collect(),
             ..Self::default()
         }
     }
@@ -32,7 +28,7 @@ impl Stops {
         }
         self.held.push_str(piece);
         let first = self
-            .stops
+            .marks
             .iter()
             .filter_map(|stop| self.held.find(stop))
             .min();
@@ -42,7 +38,7 @@ impl Stops {
             return std::mem::take(&mut self.held);
         }
         let keep = self
-            .stops
+            .marks
             .iter()
             .map(|stop| begun(&self.held, stop))
             .max()
@@ -59,67 +55,6 @@ impl Stops {
     /// What was held back and turned out to be text.
     pub(in crate::generate) fn finish(&mut self) -> String {
         std::mem::take(&mut self.held)
-    }
-}
-
-/// Takes out thoughts and the space behind them.
-#[derive(Debug, Default)]
-pub(in crate::generate) struct Thoughts {
-    held: String,
-    inside: bool,
-    /// Space is dropped until text comes: at the beginning, and behind a thought.
-    trims: bool,
-}
-
-impl Thoughts {
-    /// A filter for a text that has not begun.
-    pub(in crate::generate) fn new() -> Self {
-        Self {
-            trims: true,
-            ..Self::default()
-        }
-    }
-
-    /// The text that may be shown after this piece.
-    pub(in crate::generate) fn push(&mut self, piece: &str) -> String {
-        self.held.push_str(piece);
-        let mut shown = String::new();
-        loop {
-            let mark = if self.inside { THOUGHT } else { THINK };
-            if let Some(at) = self.held.find(mark) {
-                let rest = self.held.split_off(at);
-                let before = std::mem::replace(&mut self.held, rest[mark.len()..].to_owned());
-                if !self.inside {
-                    self.show(&before, &mut shown);
-                }
-                self.trims |= self.inside;
-                self.inside = !self.inside;
-                continue;
-            }
-            let keep = begun(&self.held, mark);
-            let rest = self.held.split_off(self.held.len() - keep);
-            let before = std::mem::replace(&mut self.held, rest);
-            if !self.inside {
-                self.show(&before, &mut shown);
-            }
-            return shown;
-        }
-    }
-
-    /// What was held back and turned out to be text. An unfinished thought is dropped.
-    pub(in crate::generate) fn finish(&mut self) -> String {
-        let held = std::mem::take(&mut self.held);
-        let mut shown = String::new();
-        if !self.inside {
-            self.show(&held, &mut shown);
-        }
-        shown
-    }
-
-    fn show(&mut self, text: &str, shown: &mut String) {
-        let text = if self.trims { text.trim_start() } else { text };
-        self.trims &= text.is_empty();
-        shown.push_str(text);
     }
 }
 
@@ -167,26 +102,15 @@ mod tests {
         assert_eq!(stops.finish(), "ÄÖ");
     }
 
-    #[test]
-    fn thoughts_are_taken_out_in_any_pieces() {
-        let text = "\n<think>\nno <thi </think>\n\nThe answer <b>is</b><think>x</think>  42 <think>never ends";
-        for size in 1..12 {
-            let mut thoughts = Thoughts::new();
-            let mut shown = in_pieces(text, size, |p| thoughts.push(p));
-            shown.push_str(&thoughts.finish());
-            assert_eq!(shown, "The answer <b>is</b>42 ");
-        }
-    }
-
     proptest! {
         #[test]
-        fn text_without_marks_comes_out_whole(text in "[a-z<>/ ]{0,40}", size in 1usize..6) {
-            prop_assume!(!text.contains(THINK) && !text.contains("zq"));
-            let (mut stops, mut thoughts) = (Stops::new(vec!["zq".into()]), Thoughts::new());
-            let mut shown = in_pieces(&text, size, |p| thoughts.push(&stops.push(p)));
-            shown.push_str(&thoughts.push(&stops.finish()));
-            shown.push_str(&thoughts.finish());
-            prop_assert_eq!(shown, text.trim_start());
+        fn text_comes_out_whole_up_to_a_stop(text in "[a-z<>/ ]{0,40}", size in 1usize..6) {
+            prop_assume!(!text.contains("zq"));
+            let mut stops = Stops::new(vec!["zq".into(), "<think>x".into()]);
+            let mut shown = in_pieces(&text, size, |p| stops.push(p));
+            shown.push_str(&stops.finish());
+            let end = text.find("<think>x").unwrap_or(text.len());
+            prop_assert_eq!(shown, &text[..end]);
         }
     }
 }

@@ -95,9 +95,9 @@ pub(crate) fn attend(heads: Heads, spans: Vec<Span<'_>>) {
                 rows,
                 scratch,
             }),
-            Task::Token(token) => Arch::new().dispatch(token::Token {
+            Task::Token(work) => Arch::new().dispatch(token::Token {
                 heads,
-                token,
+                work,
                 scratch,
             }),
         });
@@ -127,36 +127,44 @@ struct OneHead<'a> {
 }
 
 fn split_rows<'a>(heads: Heads, span: Span<'a>, tasks: &mut Vec<Task<'a>>) {
+    let Span {
+        queries,
+        out,
+        first,
+        blocks,
+    } = span;
     let rows = (LANES / heads.group()).max(1);
-    let parts = span
-        .queries
+    let parts = queries
         .chunks(rows * heads.width())
-        .zip(span.out.chunks_mut(rows * heads.width()));
+        .zip(out.chunks_mut(rows * heads.width()));
     for (index, (queries, out)) in parts.enumerate() {
-        let first = span.first + index * rows;
+        let first = first + index * rows;
         let last = first + queries.len() / heads.width() - 1;
         tasks.push(Task::Rows(Rows {
             queries,
             out,
             first,
-            blocks: span.blocks[..=last / BLOCK_TOKENS].to_vec(),
+            blocks: blocks[..=last / BLOCK_TOKENS].to_vec(),
         }));
     }
 }
 
 fn split_token<'a>(heads: Heads, span: Span<'a>, tasks: &mut Vec<Task<'a>>) {
+    let Span {
+        queries,
+        out,
+        first,
+        blocks,
+    } = span;
     let width = heads.group() * heads.size;
-    let parts = span
-        .queries
-        .chunks_exact(width)
-        .zip(span.out.chunks_exact_mut(width));
+    let parts = queries.chunks_exact(width).zip(out.chunks_exact_mut(width));
     for (head, (queries, out)) in parts.enumerate() {
         tasks.push(Task::Token(OneHead {
             queries,
             out,
-            position: span.first,
+            position: first,
             head,
-            blocks: span.blocks.clone(),
+            blocks: blocks.clone(),
         }));
     }
 }

@@ -183,16 +183,22 @@ fn score<S: Simd, const V: usize>(
             for (at, queries) in queries.chunks_exact(stride).enumerate() {
                 let queries = &queries[lane..lane + V];
                 for (sums, key) in sums.iter_mut().zip(keys) {
-                    let x = simd.splat_f32s(key[at]);
-                    for (sum, query) in sums.iter_mut().zip(queries) {
-                        *sum = simd.mul_add_e_f32s(x, *query, *sum);
-                    }
+                    add_scaled(simd, key[at], queries, sums);
                 }
             }
             for (deep, sums) in sums.iter().enumerate() {
                 scores[deep * stride + lane..][..V].copy_from_slice(sums);
             }
         }
+    }
+}
+
+/// `sums += x * vectors`.
+#[inline(always)]
+fn add_scaled<S: Simd>(simd: S, x: f32, vectors: &[S::f32s], sums: &mut [S::f32s]) {
+    let x = simd.splat_f32s(x);
+    for (sum, vector) in sums.iter_mut().zip(vectors) {
+        *sum = simd.mul_add_e_f32s(x, *vector, *sum);
     }
 }
 
@@ -259,10 +265,7 @@ fn gather<S: Simd, const V: usize>(
                 let weights = &weights[lane..lane + V];
                 let value = &value[index * DEEP..][..DEEP];
                 for (parts, x) in parts.iter_mut().zip(value) {
-                    let x = simd.splat_f32s(*x);
-                    for (part, weight) in parts.iter_mut().zip(weights) {
-                        *part = simd.mul_add_e_f32s(x, *weight, *part);
-                    }
+                    add_scaled(simd, *x, weights, parts);
                 }
             }
             for (deep, parts) in parts.iter().enumerate() {

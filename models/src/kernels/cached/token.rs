@@ -11,7 +11,7 @@ const WIDE: usize = 8;
 /// The work of one head of keys.
 pub(super) struct Token<'a, 'b> {
     pub(super) heads: Heads,
-    pub(super) token: OneHead<'a>,
+    pub(super) work: OneHead<'a>,
     pub(super) scratch: &'b mut Scratch,
 }
 
@@ -21,19 +21,21 @@ impl WithSimd for Token<'_, '_> {
     #[inline(always)]
     fn with_simd<S: Simd>(mut self, simd: S) {
         let group = self.heads.group();
-        self.token.out.fill(0.0);
+        self.work.out.fill(0.0);
         let scratch = &mut *self.scratch;
         for (buffer, value) in [(&mut scratch.highest, NEVER), (&mut scratch.totals, 0.0)] {
             buffer.clear();
             buffer.resize(group, value);
         }
         scratch.scores.resize(group * BLOCK_TOKENS, 0.0);
-        for block in 0..self.token.blocks.len() {
+        for block in 0..self.work.blocks.len() {
             self.block(simd, block);
         }
-        let outs = self.token.out.chunks_exact_mut(self.heads.size);
+        let outs = self.work.out.chunks_exact_mut(self.heads.size);
         for (out, total) in outs.zip(&self.scratch.totals) {
-            out.iter_mut().for_each(|x| *x /= total);
+            for x in out {
+                *x /= total;
+            }
         }
     }
 }
@@ -43,15 +45,15 @@ impl Token<'_, '_> {
     fn block<S: Simd>(&mut self, simd: S, block: usize) {
         let Heads { size, .. } = self.heads;
         let start = block * BLOCK_TOKENS;
-        let tokens = BLOCK_TOKENS.min(self.token.position + 1 - start);
+        let tokens = BLOCK_TOKENS.min(self.work.position + 1 - start);
         let scratch = &mut *self.scratch;
-        let head = self.token.head;
-        scratch.unpack(self.heads, self.token.blocks[block], head, (tokens, tokens));
+        let head = self.work.head;
+        scratch.unpack(self.heads, self.work.blocks[block], head, (tokens, tokens));
         let members = self
-            .token
+            .work
             .queries
             .chunks_exact(size)
-            .zip(self.token.out.chunks_exact_mut(size));
+            .zip(self.work.out.chunks_exact_mut(size));
         for (member, (query, out)) in members.enumerate() {
             let scores = &mut scratch.scores[member * BLOCK_TOKENS..][..BLOCK_TOKENS];
             score(simd, query, &scratch.keys[..tokens * size], scores);

@@ -1,11 +1,12 @@
 """The peer of models/examples/bench_generate.rs: the same figures of llama.cpp on the same file. Prints `name value` lines."""
 import ctypes
+import os
 import sys
 import time
 
 import llama_cpp as L
 
-PROMPT, TOKENS, THREADS = 512, 48, 2
+PROMPT, TOKENS, THREADS = 512, 48, int(os.environ.get("CANDLE_NUM_THREADS", os.cpu_count()))
 SEQUENCES = 8
 CONTEXT = SEQUENCES * (PROMPT + TOKENS) + 512
 
@@ -67,15 +68,19 @@ model.clear()
 model.prefill(prompt(2, PROMPT))
 report("memory_mb", memory("VmRSS:"))
 found = []
+spent = time.process_time()
 for kind in range(3, 6):
     model.clear()
     found.append(PROMPT / model.prefill(prompt(kind, PROMPT)))
 report("prefill_tps", sorted(found)[1])
+report("prefill_tokens_per_cpu_s", 3 * PROMPT / (time.process_time() - spent))
 for count in (1, 4, 8):
     model.clear()
     model.prefill(prompt(7, PROMPT))
     for sequence in range(1, count):
         L.llama_memory_seq_cp(L.llama_get_memory(model.context), 0, sequence, -1, -1)
+    spent = time.process_time()
     times = sorted(model.step([(s, PROMPT + i, 5 + i, True) for s in range(count)]) for i in range(TOKENS))
     report(f"decode_b{count}_tps", count / times[TOKENS // 2])
+    report(f"decode_b{count}_tokens_per_cpu_s", count * TOKENS / (time.process_time() - spent))
 report("memory_peak_mb", memory("VmHWM:"))
