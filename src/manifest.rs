@@ -1,7 +1,7 @@
 //! A manifest: a list of files with what is asked about each, as CSV or as JSON lines.
 //!
 //! The `manifest` part of a batch and the input of `quire ingest`. Columns or keys: `file`, and if wanted `prompt`,
-//! `priority`, `scheduled_at`, `reference`, `key`, `index`; others are ignored. What is wrong is said with its line, and
+//! `priority`, `scheduled_at`, `reference`, `key`, `index`, `model`; others are ignored. What is wrong is said with its line, and
 //! one wrong line does not hide the next.
 
 mod separated;
@@ -40,10 +40,12 @@ pub struct Entry {
     pub key: Option<String>,
     /// Place in the input; `None`: that in the list.
     pub index: Option<i64>,
+    /// Who is to answer; `None`: who is to answer all.
+    pub model: Option<String>,
 }
 
 /// The columns, by position in a [`Line`].
-const COLUMNS: [&str; 7] = [
+const COLUMNS: [&str; 8] = [
     "file",
     "prompt",
     "priority",
@@ -51,6 +53,7 @@ const COLUMNS: [&str; 7] = [
     "reference",
     "key",
     "index",
+    "model",
 ];
 
 /// The values of one line as text, by column.
@@ -203,7 +206,16 @@ fn csv_line(columns: &[Option<usize>], fields: Vec<String>) -> Result<Line, Fiel
 }
 
 fn entry(line: Line) -> Result<Entry, FieldError> {
-    let [file, prompt, priority, scheduled_at, reference, key, index] = line;
+    let [
+        file,
+        prompt,
+        priority,
+        scheduled_at,
+        reference,
+        key,
+        index,
+        model,
+    ] = line;
     let file = values::line("file", limited(file, MAX_FILE))?
         .ok_or_else(|| FieldError::new("file", "required", "is required"))?;
     let prompt = match prompt.filter(|prompt| !prompt.trim().is_empty()) {
@@ -222,6 +234,7 @@ fn entry(line: Line) -> Result<Entry, FieldError> {
         reference: values::line("reference", limited(reference, MAX_REFERENCE))?,
         key: values::item_key(limited(key, MAX_VALUE))?,
         index: values::index("index", limited(index, MAX_VALUE))?,
+        model: values::model(limited(model, MAX_VALUE))?,
     })
 }
 

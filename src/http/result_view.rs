@@ -175,7 +175,9 @@ impl ResultView {
             engine: answer.engine,
             model: answer.model,
             notes: answer.notes,
-            record: answer.record.map(|record| RecordView::new(record, &document.pages)),
+            record: answer
+                .record
+                .map(|record| RecordView::new(record, &document.pages)),
             usage: answer.usage,
             pages: document.pages.into_iter().map(PageView::from).collect(),
             table: document.table.map(TableView::from),

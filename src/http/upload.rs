@@ -59,6 +59,14 @@ pub struct UploadRequest {
     /// RFC 3339 time with offset before which the job does not start.
     #[schema(example = "2030-01-01T09:00:00Z")]
     scheduled_at: Option<String>,
+    /// Who is to answer: `auto`, `extractive`, `generate`, `remote` or the id of a generative model. When that engine is not
+    /// available another answers, and the result's notes say so.
+    #[schema(example = "extractive")]
+    model: Option<String>,
+    /// JSON schema, at most 16 KiB, that the answer is to fit; the result then has a `record`. Keywords that are not supported
+    /// are refused.
+    #[schema(example = r#"{"type":"object","properties":{"total":{"type":["number","null"]}}}"#)]
+    schema: Option<String>,
 }
 
 /// The reply to an upload. The order of the keys is part of the contract.
@@ -169,6 +177,7 @@ pub(super) fn new_upload(form: UploadForm, key: Option<String>) -> NewUpload {
         // A time that has passed means now.
         scheduled_at: form.scheduled_at.filter(|at| *at > clock::now()),
         idempotency,
+        options: form.options,
     }
 }
 
@@ -181,13 +190,26 @@ fn request_hash(form: &UploadForm) -> [u8; 32] {
         .unwrap_or_default();
     let priority = form.priority.to_string();
     let mut hash = Sha256::new();
-    for part in [
+    let mut parts = vec![
         form.file.sha256.as_slice(),
         form.prompt.as_bytes(),
         priority.as_bytes(),
         scheduled_at.as_bytes(),
         form.file_name.as_bytes(),
-    ] {
+    ];
+    // Only when given: an upload without them has the hash that earlier versions gave it.
+    let model = form
+        .options
+        .model
+        .as_deref()
+        .map(|model| format!("model {model}"));
+    let schema = form
+        .options
+        .schema
+        .as_ref()
+        .map(|schema| format!("schema {schema}"));
+    parts.extend(model.iter().chain(&schema).map(String::as_bytes));
+    for part in parts {
         // The length keeps two neighbouring parts from being cut in another place.
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
@@ -263,7 +285,7 @@ impl HttpBody for Guarded {
 #[cfg(test)]
 mod tests {
     use quire_extract::MediaType;
-    use quire_store::{FileHold, StoredFile};
+    use quire_store::{AnswerOptions, FileHold, StoredFile};
 
     use super::*;
 
@@ -279,6 +301,7 @@ mod tests {
             prompt: "why?".into(),
             priority: 1,
             scheduled_at: None,
+            options: AnswerOptions::default(),
         }
     }
 
@@ -304,12 +327,14 @@ mod tests {
     fn everything_that_was_asked_for_is_in_the_hash() {
         let same = request_hash(&form());
         assert_eq!(request_hash(&form()), same);
-        let changes: [fn(&mut UploadForm); 6] = [
+        let changes: [fn(&mut UploadForm); 8] = [
             |form| form.file.sha256[0] = 8,
             |form| form.prompt.push('!'),
             |form| form.priority = 2,
             |form| form.scheduled_at = "2030-01-01T00:00:00Z".parse().ok(),
             |form| form.file_name = "b.csv".into(),
+            |form| form.options.model = Some("remote".into()),
+            |form| form.options.schema = Some(serde_json::json!({})),
             // The same letters cut elsewhere.
             |form| (form.prompt, form.priority) = ("why?1".into(), 0),
         ];

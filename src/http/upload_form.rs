@@ -7,11 +7,11 @@
 use axum::extract::{Request, multipart::Field};
 use chrono::{DateTime, Utc};
 use quire_extract::MediaType;
-use quire_store::{FileStore, StoredFile};
+use quire_store::{AnswerOptions, FileStore, StoredFile};
 
 use super::{
     upload_part::{self, Part, Reader, Received},
-    upload_values::{self as values, MAX_PROMPT, MAX_VALUE, Text},
+    upload_values::{self as values, MAX_PROMPT, MAX_SCHEMA, MAX_VALUE, Text},
 };
 use crate::error::{ApiError, FieldError};
 
@@ -30,6 +30,8 @@ pub struct UploadForm {
     pub priority: i32,
     /// The time before which the job must not start, as given.
     pub scheduled_at: Option<DateTime<Utc>>,
+    /// Who is to answer, and in which shape.
+    pub options: AnswerOptions,
 }
 
 /// Reads the form; [`Draft::finish`] makes an upload of it. `errors` are those found before, in the headers; they are reported
@@ -63,11 +65,19 @@ enum TextField {
     Prompt,
     Priority,
     ScheduledAt,
+    Model,
+    Schema,
 }
 
 impl TextField {
     fn find(name: &str) -> Option<Self> {
-        let all = [Self::Prompt, Self::Priority, Self::ScheduledAt];
+        let all = [
+            Self::Prompt,
+            Self::Priority,
+            Self::ScheduledAt,
+            Self::Model,
+            Self::Schema,
+        ];
         all.into_iter()
             .find(|field| field.name_and_limit().0 == name)
     }
@@ -77,6 +87,8 @@ impl TextField {
             Self::Prompt => ("prompt", MAX_PROMPT),
             Self::Priority => ("priority", MAX_VALUE),
             Self::ScheduledAt => ("scheduled_at", MAX_VALUE),
+            Self::Model => ("model", MAX_VALUE),
+            Self::Schema => ("schema", MAX_SCHEMA),
         }
     }
 }
@@ -86,7 +98,7 @@ impl TextField {
 pub struct Draft {
     /// The first `file` part, unless it was empty.
     file: Option<Received>,
-    texts: [Option<Text>; 3],
+    texts: [Option<Text>; 5],
     errors: Vec<FieldError>,
 }
 
@@ -150,12 +162,16 @@ impl Draft {
         }
         let Self {
             file,
-            texts: [prompt, priority, scheduled_at],
+            texts: [prompt, priority, scheduled_at, model, schema],
             mut errors,
         } = self;
         let prompt = noted(&mut errors, values::prompt(prompt));
         let priority = noted(&mut errors, values::priority(priority));
         let scheduled_at = noted(&mut errors, values::scheduled_at(scheduled_at));
+        let options = AnswerOptions {
+            model: noted(&mut errors, values::model(model)).flatten(),
+            schema: noted(&mut errors, values::schema(schema)).flatten(),
+        };
         let (
             Some(Received {
                 writer,
@@ -178,6 +194,7 @@ impl Draft {
             prompt,
             priority,
             scheduled_at,
+            options,
         })
     }
 }

@@ -37,11 +37,16 @@ pub struct BatchForm {
     /// RFC 3339 time with offset before which no job starts, unless the manifest says otherwise.
     #[schema(example = "2030-01-01T09:00:00Z")]
     scheduled_at: Option<String>,
+    /// Who is to answer, as in an upload; for every file for which the manifest has none of its own.
+    #[schema(example = "extractive")]
+    model: Option<String>,
+    /// JSON schema that every answer is to fit, as in an upload.
+    schema: Option<String>,
     /// Index of the first file, the others follow. Without it a new batch begins at 0, and files that are added come behind
     /// those that are there.
     first_index: Option<i64>,
     /// CSV with a header, or JSON lines: `file` (as it is named in its part), and if wanted `prompt`, `priority`, `scheduled_at`,
-    /// `reference` (your own name for it), `key` (an idempotency key: sent again, also in another batch, it gives the same job),
+    /// `model`, `reference` (your own name for it), `key` (an idempotency key: sent again, also in another batch, it gives the same job),
     /// `index`.
     #[schema(example = "file,prompt\na.pdf,What is the total?")]
     manifest: Option<String>,

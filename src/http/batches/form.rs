@@ -2,13 +2,14 @@
 
 use axum::extract::multipart::Field;
 use chrono::{DateTime, Utc};
+use quire_store::AnswerOptions;
 use sha2::{Digest, Sha256};
 
 use crate::{
     error::{ApiError, FieldError},
     http::{
         upload_part::Reader,
-        upload_values::{self as values, MAX_PROMPT, MAX_VALUE, Text},
+        upload_values::{self as values, MAX_PROMPT, MAX_SCHEMA, MAX_VALUE, Text},
     },
     manifest::{self, Entry},
 };
@@ -25,6 +26,7 @@ pub(super) struct Defaults {
     pub(super) prompt: Option<String>,
     pub(super) priority: i32,
     pub(super) scheduled_at: Option<DateTime<Utc>>,
+    pub(super) options: AnswerOptions,
 }
 
 /// The fields, checked.
@@ -40,13 +42,15 @@ pub(super) struct Fields {
 }
 
 /// The fields, by position in [`FieldsDraft::texts`].
-const NAMES: [(&str, usize); 6] = [
+const NAMES: [(&str, usize); 8] = [
     ("name", MAX_NAME),
     ("prompt", MAX_PROMPT),
     ("priority", MAX_VALUE),
     ("scheduled_at", MAX_VALUE),
     ("first_index", MAX_VALUE),
     ("manifest", MAX_MANIFEST),
+    ("model", MAX_VALUE),
+    ("schema", MAX_SCHEMA),
 ];
 
 /// What has been read of the fields.
@@ -91,7 +95,16 @@ impl FieldsDraft {
     pub(super) fn finish(self, most: usize, must_ask: bool) -> Result<Fields, ApiError> {
         let hash = hash(&self.texts);
         let Self { texts, mut errors } = self;
-        let [name, prompt, priority, scheduled_at, first_index, manifest] = texts;
+        let [
+            name,
+            prompt,
+            priority,
+            scheduled_at,
+            first_index,
+            manifest,
+            model,
+            schema,
+        ] = texts;
         let asks = prompt.is_some() || manifest.is_some();
         if must_ask && !asks {
             let why = "is required before the first file, unless a manifest is given";
@@ -105,6 +118,10 @@ impl FieldsDraft {
                 prompt: or_note(&mut errors, prompt),
                 priority: or_note(&mut errors, values::priority(priority)),
                 scheduled_at: or_note(&mut errors, values::scheduled_at(scheduled_at)),
+                options: AnswerOptions {
+                    model: or_note(&mut errors, values::model(model)),
+                    schema: or_note(&mut errors, values::schema(schema)),
+                },
             },
             first_index: or_note(&mut errors, values::index("first_index", first_index)),
             manifest: manifest.unwrap_or_else(|wrong| {

@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use chrono::{DateTime, Utc};
-use quire_store::{BatchId, ItemPlace};
+use quire_store::{AnswerOptions, BatchId, ItemPlace};
 
 use super::form::{Defaults, Fields};
 use crate::manifest::Entry;
@@ -19,6 +19,7 @@ pub(super) struct Asked {
     pub(super) prompt: Option<String>,
     pub(super) priority: i32,
     pub(super) scheduled_at: Option<DateTime<Utc>>,
+    pub(super) options: AnswerOptions,
 }
 
 /// The list of what comes.
@@ -79,6 +80,10 @@ impl Plan {
             prompt: entry.prompt.or_else(|| self.defaults.prompt.clone()),
             priority: entry.priority.unwrap_or(self.defaults.priority),
             scheduled_at: entry.scheduled_at.or(self.defaults.scheduled_at),
+            options: AnswerOptions {
+                model: entry.model.or_else(|| self.defaults.options.model.clone()),
+                schema: self.defaults.options.schema.clone(),
+            },
         }
     }
 }
@@ -106,6 +111,7 @@ mod tests {
                 prompt: Some("all".into()),
                 priority: 3,
                 scheduled_at: None,
+                options: AnswerOptions::default(),
             },
             first_index,
             manifest: Some(entries),

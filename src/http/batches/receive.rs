@@ -297,6 +297,7 @@ impl Filling {
             prompt,
             priority: asked.priority,
             scheduled_at: asked.scheduled_at,
+            options: asked.options,
         };
         if self.uploads.is_empty() {
             self.since = Instant::now();

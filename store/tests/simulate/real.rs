@@ -5,8 +5,8 @@ use std::{collections::HashMap, time::Duration};
 use apalis_core::worker::context::WorkerContext;
 use apalis_postgres::{Config, queries::fetch_next};
 use quire_store::{
-    CancelOutcome, Created, FileHold, JobId, Lease, NewUpload, Owner, RetryOutcome, Stage, Store,
-    StoredFile, Ticket as RealTicket, WorkerGuard, clock, rules, testing::TestDb,
+    AnswerOptions, CancelOutcome, Created, FileHold, JobId, Lease, NewUpload, Owner, RetryOutcome,
+    Stage, Store, StoredFile, Ticket as RealTicket, WorkerGuard, clock, rules, testing::TestDb,
 };
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
@@ -181,6 +181,7 @@ impl Real {
             priority: new.priority,
             scheduled_at,
             idempotency: None,
+            options: AnswerOptions::default(),
         };
         let Created::New(job) = self.store.create_upload(upload).await.unwrap() else {
             panic!("a new upload is a new job");
