@@ -7,7 +7,7 @@ export CARGO_TERM_COLOR ?= auto
 # The model that tests and benchmarks load; `make run` keeps its own in QUIRE_MODELS_DIR or data/models.
 TEST_MODELS := $(CURDIR)/target/models
 
-.PHONY: help setup run test lint fmt docs prepare bench chaos deny clean-data
+.PHONY: help setup run test lint fmt docs prepare bench bench-models eval chaos deny clean-data
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,15 @@ bench: setup ## Measure start, accept, pickup and event latency of a release bui
 	@QUIRE_MODELS_DIR=$(TEST_MODELS) target/release/quire models pull
 	QUIRE_TEST_MODELS=$(TEST_MODELS) cargo bench -p quire --bench service
 	cargo bench -p quire-store --bench queue
+
+bench-models: ## Time the decoder beside llama.cpp, and the embedder beside candle's, in turn: ROUNDS=3 SHAPE=qwen3-0.6b FORMAT=q4
+	scripts/bench-models.sh
+
+CORPUS ?= ../shared/corpus
+eval: ## Ask the extractive engine the questions of models/eval about real documents: CORPUS=where they are
+	cargo build --workspace --bins
+	@QUIRE_MODELS_DIR=$(TEST_MODELS) target/debug/quire models pull
+	scripts/eval.sh $(CORPUS) $(TEST_MODELS)
 
 JOBS ?= 20000
 FAULTS ?= 1000

@@ -3,6 +3,8 @@
 //! The default file is the reference, so it cannot go stale: an unknown name anywhere is refused, and every value is
 //! checked before the port opens. Nothing here reads a secret from a file of ours; `DATABASE_URL` is shown redacted.
 
+mod remote;
+
 use std::{
     fmt,
     net::IpAddr,
@@ -14,8 +16,11 @@ use figment::{
     Figment,
     providers::{Env, Format, Serialized, Toml},
 };
+use quire_models::EngineChoice;
 use quire_workers::Retention;
 use serde::{Deserialize, Serialize};
+
+pub use remote::Secret;
 
 /// The commented defaults: the reference of every setting.
 pub const DEFAULTS: &str = include_str!("config.default.toml");
@@ -32,6 +37,9 @@ const NOT_SETTINGS: [&str; 6] = [
     "test_models",
     "test_engine",
 ];
+
+/// Windows of language models, in tokens; a smaller one has no room for a passage and an answer.
+const CONTEXT_TOKENS: std::ops::RangeInclusive<usize> = 1_024..=1_048_576;
 
 /// Limits on the running time of a job: one second to thirty days.
 const JOB_SECONDS: std::ops::RangeInclusive<u64> = 1..=2_592_000;
@@ -62,6 +70,16 @@ pub struct Config {
     pub database_connections: u32,
     /// Directory of model files.
     pub models_dir: PathBuf,
+    /// Who answers jobs that do not say.
+    pub engine: EngineChoice,
+    /// Address of a server that speaks the OpenAI chat protocol; empty: none.
+    pub remote_url: String,
+    /// Name of the model there.
+    pub remote_model: String,
+    /// Key for it; empty: none.
+    pub remote_key: Secret,
+    /// Window of that model in tokens.
+    pub remote_context_tokens: usize,
     /// Largest upload in bytes.
     pub max_upload_bytes: u64,
     /// Waiting jobs above which uploads are told to come back later.
@@ -209,6 +227,15 @@ impl Config {
                 "is 0, which refuses every upload".into(),
             );
         }
+        if !CONTEXT_TOKENS.contains(&self.remote_context_tokens) {
+            return invalid(
+                "remote_context_tokens",
+                format!(
+                    "is {}, outside {CONTEXT_TOKENS:?}",
+                    self.remote_context_tokens
+                ),
+            );
+        }
         if self.workers > MAX_WORKERS {
             return invalid(
                 "workers",
@@ -252,6 +279,7 @@ impl Config {
         if self.bind.is_empty() {
             return invalid("bind", "names no address".into());
         }
+        self.remote()?;
         if let Some(public) = self.bind.iter().find(|ip| !ip.is_loopback())
             && !self.allow_public
         {

@@ -1,8 +1,8 @@
 //! A manifest: a list of files with what is asked about each, as CSV or as JSON lines.
 //!
 //! The `manifest` part of a batch and the input of `quire ingest`. Columns or keys: `file`, and if wanted `prompt`,
-//! `priority`, `scheduled_at`, `reference`, `key`, `index`, `password`; others are ignored. What is wrong is said with its line, and
-//! one wrong line does not hide the next.
+//! `priority`, `scheduled_at`, `reference`, `key`, `index`, `password`, `model`; others are ignored. What is wrong is said with
+//! its line, and one wrong line does not hide the next.
 
 mod separated;
 
@@ -43,10 +43,12 @@ pub struct Entry {
     pub index: Option<i64>,
     /// Opens the file, if it is encrypted.
     pub password: Option<Password>,
+    /// Who is to answer; `None`: who is to answer all.
+    pub model: Option<String>,
 }
 
 /// The columns, by position in a [`Line`].
-const COLUMNS: [&str; 8] = [
+const COLUMNS: [&str; 9] = [
     "file",
     "prompt",
     "priority",
@@ -55,6 +57,7 @@ const COLUMNS: [&str; 8] = [
     "key",
     "index",
     "password",
+    "model",
 ];
 
 /// The values of one line as text, by column.
@@ -216,6 +219,7 @@ fn entry(line: Line) -> Result<Entry, FieldError> {
         key,
         index,
         password,
+        model,
     ] = line;
     let file = values::line("file", limited(file, MAX_FILE))?
         .ok_or_else(|| FieldError::new("file", "required", "is required"))?;
@@ -236,6 +240,7 @@ fn entry(line: Line) -> Result<Entry, FieldError> {
         key: values::item_key(limited(key, MAX_VALUE))?,
         index: values::index("index", limited(index, MAX_VALUE))?,
         password: values::password(limited(password, MAX_PASSWORD))?,
+        model: values::model(limited(model, MAX_VALUE))?,
     })
 }
 

@@ -99,6 +99,8 @@ pub enum ModelKind {
 pub enum Architecture {
     /// A BERT encoder with mean pooling.
     Bert,
+    /// A decoder in a GGUF file, of a family that the file names.
+    Decoder,
 }
 
 /// One file of a model.

@@ -40,5 +40,9 @@ pub fn open_embedder(dir: &ModelDir, model: &ModelSpec) -> Result<Arc<dyn Embedd
             &dir.folder(model),
             model.context_tokens,
         )?)),
+        Architecture::Decoder => Err(ModelError::Unsupported {
+            path: dir.folder(model),
+            what: "another engine than the embedder".to_owned(),
+        }),
     }
 }

@@ -6,11 +6,15 @@
 //!
 //! Not here: choosing an engine, retries, timeouts. A caller that wants to stop raises the [`CancelFlag`].
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::cancel::CancelFlag;
 use crate::error::ModelError;
 use crate::passage::{Locator, Passage, TableFacts};
+use crate::schema::Schema;
 use crate::table_query::QueryTable;
 
 /// One prompt over one document.
@@ -49,10 +53,25 @@ pub trait AnswerEngine: Send + Sync {
         cancel: &CancelFlag,
         sink: &mut dyn AnswerSink,
     ) -> Result<Answer, ModelError>;
+
+    /// Answers with a record that fits a schema, or says with [`ModelError::SchemaUnsupported`] that it cannot.
+    fn record(
+        &self,
+        request: &AnswerRequest<'_>,
+        schema: &Schema,
+        cancel: &CancelFlag,
+        sink: &mut dyn AnswerSink,
+    ) -> Result<Answer, ModelError> {
+        let _ = (request, schema, cancel, sink);
+        Err(ModelError::SchemaUnsupported {
+            engine: self.name(),
+            needs: "an engine that fills schemas",
+        })
+    }
 }
 
 /// A finished answer.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
     /// The text as shown, markers included.
     pub text: String,
@@ -66,6 +85,37 @@ pub struct Answer {
     pub model: Option<String>,
     /// What the reader should know about how the answer came about.
     pub notes: Vec<String>,
+    /// The answer as data, when a schema was given; `text` is the same as JSON.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<Record>,
+    /// Tokens that a model which writes has read and written, when known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+}
+
+/// A value that fits the schema it was asked for.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// The value.
+    pub value: Value,
+    /// Where its parts stand in the document, by their JSON pointers, such as `/total`. What is `null` has no place.
+    pub sources: BTreeMap<String, Citation>,
+}
+
+impl Record {
+    /// The value as readable JSON.
+    pub fn text(&self) -> String {
+        format!("{:#}", self.value)
+    }
+}
+
+/// What an answer cost, in tokens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Usage {
+    /// Tokens of the prompt.
+    pub prompt_tokens: u64,
+    /// Tokens of the reply.
+    pub completion_tokens: u64,
 }
 
 /// One place of the document that the answer quotes.

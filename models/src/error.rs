@@ -46,6 +46,56 @@ pub enum ModelError {
         /// Id in the catalog.
         model: String,
     },
+    /// A model file is sound, but needs what this code does not compute.
+    #[error("model file {} needs {what}, which is not supported", path.display())]
+    Unsupported {
+        /// The file.
+        path: PathBuf,
+        /// What it needs.
+        what: String,
+    },
+    /// More requests wait for the model than its queue holds.
+    #[error("the model is busy: {waiting} requests wait already")]
+    Busy {
+        /// Requests in the queue.
+        waiting: usize,
+    },
+    /// A prompt and its answer can never fit.
+    #[error("a prompt of {tokens} tokens with its answer is longer than the {limit} that fit")]
+    PromptTooLong {
+        /// Tokens of the prompt.
+        tokens: usize,
+        /// Tokens that prompt and answer may have together.
+        limit: usize,
+    },
+    /// The time given for the answer is over.
+    #[error("the deadline of the answer has passed")]
+    DeadlinePassed,
+    /// An engine cannot be used now, and has said nothing yet: another may answer in its place.
+    #[error("{engine} is not available: {reason}")]
+    Unavailable {
+        /// Name of the engine.
+        engine: &'static str,
+        /// Why, without the user's words.
+        reason: String,
+    },
+    /// A server stopped in the middle of an answer, or sent what cannot be read.
+    #[error("the remote model failed: {0}")]
+    Remote(String),
+    /// A server refuses the request itself: asking again, or another engine, does not help.
+    #[error("the remote model refuses the request: {0}")]
+    Refused(String),
+    /// An engine cannot fill this schema.
+    #[error("the {engine} engine cannot fill this schema: it needs {needs}")]
+    SchemaUnsupported {
+        /// Name of the engine.
+        engine: &'static str,
+        /// What could.
+        needs: &'static str,
+    },
+    /// No value could be made that fits the schema.
+    #[error("no answer fits the schema: {0}")]
+    Schema(String),
     /// The computation itself failed.
     #[error("inference failed: {0}")]
     Inference(String),
@@ -72,6 +122,15 @@ impl ModelError {
             Self::Unknown(_) => "model_unknown",
             Self::PullFailed { .. } => "model_pull_failed",
             Self::PullRunning { .. } => "model_pull_running",
+            Self::Unsupported { .. } => "model_unsupported",
+            Self::Busy { .. } => "model_busy",
+            Self::PromptTooLong { .. } => "prompt_too_long",
+            Self::DeadlinePassed => "answer_deadline",
+            Self::Unavailable { .. } => "engine_unavailable",
+            Self::Remote(_) => "remote_failed",
+            Self::Refused(_) => "remote_refused",
+            Self::SchemaUnsupported { .. } => "schema_unsupported",
+            Self::Schema(_) => "schema_unsatisfied",
             Self::Inference(_) => "inference_failed",
             Self::Table(_) => "table_query_failed",
             Self::Io { .. } => "model_io",

@@ -86,6 +86,24 @@ impl ModelDir {
         })
     }
 
+    /// Deletes the files of a model, also unfinished downloads. False when there was nothing.
+    pub fn remove(&self, model: &ModelSpec) -> Result<bool, ModelError> {
+        let folder = self.folder(model);
+        let is_link = match std::fs::symlink_metadata(&folder) {
+            Ok(meta) => meta.is_symlink(),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(false),
+            Err(error) => return Err(ModelError::io(&folder)(error)),
+        };
+        // Of a link only the link is ours.
+        let removed = if is_link {
+            std::fs::remove_file(&folder)
+        } else {
+            std::fs::remove_dir_all(&folder)
+        };
+        removed.map_err(ModelError::io(&folder))?;
+        Ok(true)
+    }
+
     /// Fetches what is missing or damaged of a model, from the first source that has it. Blocks, for minutes; see [`pull`].
     pub fn pull(
         &self,
@@ -165,6 +183,20 @@ mod tests {
         let (_root, dir, model) = installed("abc");
         assert_eq!(dir.status(&model), ModelStatus::Installed);
         dir.verify(&model).unwrap();
+    }
+
+    #[test]
+    fn a_removed_model_is_gone_and_a_link_leaves_its_target() {
+        let (root, dir, model) = installed("abc");
+        assert!(dir.remove(&model).unwrap());
+        assert_eq!(dir.status(&model), ModelStatus::Missing);
+        assert!(!dir.remove(&model).unwrap());
+        let elsewhere = root.path().join("elsewhere");
+        std::fs::create_dir(&elsewhere).unwrap();
+        std::fs::write(elsewhere.join("model.safetensors"), "abc").unwrap();
+        std::os::unix::fs::symlink(&elsewhere, dir.folder(&model)).unwrap();
+        assert!(dir.remove(&model).unwrap());
+        assert!(elsewhere.join("model.safetensors").is_file());
     }
 
     #[test]

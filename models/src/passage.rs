@@ -9,7 +9,11 @@
 mod look;
 mod split;
 
+use std::ops::Range;
+
 use serde::{Deserialize, Serialize};
+
+use crate::engine::Citation;
 
 use split::blocks;
 
@@ -22,6 +26,20 @@ pub struct Passage {
     pub locator: Locator,
     /// What it looks like.
     pub kind: PassageKind,
+}
+
+impl Passage {
+    /// A citation of a byte range of the text. `score` says how well it fits; it is kept within 0 to 1.
+    pub(crate) fn cite(&self, range: Range<usize>, score: f32) -> Citation {
+        let before = self.text[..range.start].chars().count() as u32;
+        Citation {
+            marker: self.locator.marker(),
+            locator: self.locator,
+            quote: self.text[range].to_owned(),
+            start: self.locator.offset() + before,
+            score: score.clamp(0.0, 1.0),
+        }
+    }
 }
 
 /// The place of a passage in its document.

@@ -80,6 +80,7 @@ impl AnswerEngine for Scripted {
             engine: self.name().to_owned(),
             model: None,
             notes: Vec::new(),
+            ..Answer::default()
         })
     }
 }

@@ -19,8 +19,16 @@ pub enum ModelsCommand {
         /// Name of the model as `quire models list` shows it; the default model when left out
         model: Option<String>,
     },
-    /// Read every installed file again and compare its checksum with the catalog
-    Verify,
+    /// Read installed files again and compare their checksums with the catalog
+    Verify {
+        /// Name of the model; all installed ones when left out
+        model: Option<String>,
+    },
+    /// Delete the files of a model
+    Remove {
+        /// Name of the model as `quire models list` shows it
+        model: String,
+    },
 }
 
 /// Runs the command.
@@ -29,7 +37,8 @@ pub(super) fn run(command: ModelsCommand, config: &Config) -> ExitCode {
     match command {
         ModelsCommand::List => list(&dir),
         ModelsCommand::Pull { model } => pull(&dir, model.as_deref()),
-        ModelsCommand::Verify => verify(&dir),
+        ModelsCommand::Verify { model } => verify(&dir, model.as_deref()),
+        ModelsCommand::Remove { model } => remove(&dir, &model),
     }
 }
 
@@ -61,17 +70,7 @@ fn kind(kind: ModelKind) -> &'static str {
 
 fn pull(dir: &ModelDir, model: Option<&str>) -> ExitCode {
     let Some(spec) = chosen(model) else {
-        let known: Vec<_> = Catalog::builtin()
-            .models()
-            .iter()
-            .map(|m| m.id.as_str())
-            .collect();
-        say(format!(
-            "quire: no model {:?} in the catalog; it has {}",
-            model.unwrap_or_default(),
-            known.join(", ")
-        ));
-        return ExitCode::from(super::EXIT_USAGE);
+        return unknown(model.unwrap_or_default());
     };
     if dir.status(spec) == ModelStatus::Installed {
         say(format!("{} is installed", spec.id));
@@ -96,13 +95,44 @@ fn pull(dir: &ModelDir, model: Option<&str>) -> ExitCode {
     }
 }
 
-fn verify(dir: &ModelDir) -> ExitCode {
+fn unknown(model: &str) -> ExitCode {
+    let models = Catalog::builtin().models().iter();
+    let known: Vec<_> = models.map(|m| m.id.as_str()).collect();
+    say(format!(
+        "quire: no model {model:?} in the catalog; it has {}",
+        known.join(", ")
+    ));
+    ExitCode::from(super::EXIT_USAGE)
+}
+
+fn remove(dir: &ModelDir, model: &str) -> ExitCode {
+    let Some(spec) = Catalog::builtin().find(model) else {
+        return unknown(model);
+    };
+    match dir.remove(spec) {
+        Ok(true) => say(format!(
+            "{} is removed; a running server keeps what it has loaded",
+            spec.id
+        )),
+        Ok(false) => say(format!("{} is not installed", spec.id)),
+        Err(error) => {
+            report(&error);
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn verify(dir: &ModelDir, model: Option<&str>) -> ExitCode {
+    if let Some(name) = model.filter(|name| Catalog::builtin().find(name).is_none()) {
+        return unknown(name);
+    }
     let mut exit = ExitCode::SUCCESS;
-    for spec in Catalog::builtin()
-        .models()
-        .iter()
-        .filter(|spec| dir.status(spec) != ModelStatus::Missing)
-    {
+    let wanted = |spec: &&ModelSpec| match model {
+        Some(name) => spec.id == name,
+        None => dir.status(spec) != ModelStatus::Missing,
+    };
+    for spec in Catalog::builtin().models().iter().filter(wanted) {
         match dir.verify(spec) {
             Ok(()) => say(format!("{}  every checksum is right", spec.id)),
             Err(error) => {

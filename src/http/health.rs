@@ -62,6 +62,12 @@ pub struct Models {
     /// `ready`, `loading`, `not_installed` or `failed`; in all but the first, answers are found by words only.
     #[schema(example = "ready")]
     embedder: &'static str,
+    /// Who answers jobs that do not say: `auto`, `extractive`, `generate`, `remote` or a model.
+    #[schema(example = "auto")]
+    engine: String,
+    /// The remote model: `not_set_up`, `ready`, `resting` after failures, `on_trial` before it is trusted again.
+    #[schema(example = "not_set_up")]
+    remote: &'static str,
 }
 
 /// How untrusted files are confined.
@@ -106,6 +112,8 @@ pub async fn health(State(state): State<AppState>) -> Json<Health> {
         database: Available { available },
         models: Models {
             embedder: state.models.state().as_str(),
+            engine: state.models.usual().to_string(),
+            remote: state.models.remote(),
         },
         sandbox: state.workers.as_ref().map(|workers| Sandbox {
             degraded: workers.sandbox.degraded,
@@ -185,12 +193,16 @@ mod tests {
             },
             version: "0.1.0",
             database: Available { available: true },
-            models: Models { embedder: "ready" },
+            models: Models {
+                embedder: "ready",
+                engine: "auto".into(),
+                remote: "not_set_up",
+            },
             sandbox: None,
         };
         assert_eq!(
             serde_json::to_string(&health).unwrap(),
-            r#"{"status":"healthy","backend_client":{"url":"http://127.0.0.1:8000","available":true},"version":"0.1.0","database":{"available":true},"models":{"embedder":"ready"},"sandbox":null}"#
+            r#"{"status":"healthy","backend_client":{"url":"http://127.0.0.1:8000","available":true},"version":"0.1.0","database":{"available":true},"models":{"embedder":"ready","engine":"auto","remote":"not_set_up"},"sandbox":null}"#
         );
     }
 }

@@ -153,6 +153,8 @@ mod tests {
             }],
             engine: "extractive".into(),
             model: None,
+            record: None,
+            usage: None,
             notes: vec!["found by words only".into()],
             pages: vec![PageView {
                 number: 1,

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use quire_extract::{
     Column, Document, EmptyReason, ImageInfo, Line, MediaType, Page, Table, TextEngine, Warning,
 };
-use quire_models::{Answer, Citation, Locator};
+use quire_models::{Answer, Citation, Locator, Record, Usage};
 use quire_store::Job;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -47,6 +47,12 @@ pub struct ResultView {
     pub model: Option<String>,
     /// What to know about how the answer came about.
     pub notes: Vec<String>,
+    /// The answer as data, when the upload had a schema; null otherwise.
+    #[schema(required = true)]
+    pub record: Option<RecordView>,
+    /// Tokens that a language model has read and written; null when none was asked or it did not say.
+    #[schema(required = true, value_type = Option<Object>)]
+    pub usage: Option<Usage>,
     /// The pages; empty for a table.
     pub pages: Vec<PageView>,
     /// The profile of a table; null for other files.
@@ -60,6 +66,16 @@ pub struct ResultView {
     /// What could not be read, or only in part.
     #[schema(value_type = Vec<Object>)]
     pub warnings: Vec<Warning>,
+}
+
+/// The answer as data.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct RecordView {
+    /// The value, which fits the schema.
+    #[schema(value_type = Object)]
+    pub value: serde_json::Value,
+    /// Where its parts stand in the document, by JSON pointer such as `/total`. What was not found has no place.
+    pub sources: BTreeMap<String, CitationView>,
 }
 
 /// One place that the answer quotes.
@@ -140,10 +156,8 @@ impl ResultView {
         let answer = answer.unwrap_or_else(|| Answer {
             text: text.clone(),
             answered: !text.is_empty(),
-            citations: Vec::new(),
             engine: "unknown".to_owned(),
-            model: None,
-            notes: Vec::new(),
+            ..Answer::default()
         });
         let media = MediaType::from_name(&job.media).unwrap_or(MediaType::Pdf);
         let document = document.unwrap_or_else(|| Document::empty(media));
@@ -161,11 +175,25 @@ impl ResultView {
             engine: answer.engine,
             model: answer.model,
             notes: answer.notes,
+            record: answer
+                .record
+                .map(|record| RecordView::new(record, &document.pages)),
+            usage: answer.usage,
             pages: document.pages.into_iter().map(PageView::from).collect(),
             table: document.table.map(TableView::from),
             image: document.image,
             metadata: document.metadata,
             warnings: document.warnings,
+        }
+    }
+}
+
+impl RecordView {
+    fn new(record: Record, pages: &[Page]) -> Self {
+        let view = |(pointer, citation)| (pointer, CitationView::new(citation, pages));
+        Self {
+            value: record.value,
+            sources: record.sources.into_iter().map(view).collect(),
         }
     }
 }

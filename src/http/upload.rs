@@ -63,6 +63,14 @@ pub struct UploadRequest {
     /// shown to nobody.
     #[schema(format = Password)]
     password: Option<String>,
+    /// Who is to answer: `auto`, `extractive`, `generate`, `remote` or the id of a generative model. When that engine is not
+    /// available another answers, and the result's notes say so.
+    #[schema(example = "extractive")]
+    model: Option<String>,
+    /// JSON schema, at most 16 KiB, that the answer is to fit; the result then has a `record`. Keywords that are not supported
+    /// are refused.
+    #[schema(example = r#"{"type":"object","properties":{"total":{"type":["number","null"]}}}"#)]
+    schema: Option<String>,
 }
 
 /// The reply to an upload. The order of the keys is part of the contract.
@@ -174,6 +182,7 @@ pub(super) fn new_upload(form: UploadForm, key: Option<String>) -> NewUpload {
         scheduled_at: form.scheduled_at.filter(|at| *at > clock::now()),
         password: form.password,
         idempotency,
+        options: form.options,
     }
 }
 
@@ -187,13 +196,26 @@ fn request_hash(form: &UploadForm) -> [u8; 32] {
         .unwrap_or_default();
     let priority = form.priority.to_string();
     let mut hash = Sha256::new();
-    for part in [
+    let mut parts = vec![
         form.file.sha256.as_slice(),
         form.prompt.as_bytes(),
         priority.as_bytes(),
         scheduled_at.as_bytes(),
         form.file_name.as_bytes(),
-    ] {
+    ];
+    // Only when given: an upload without them has the hash that earlier versions gave it.
+    let model = form
+        .options
+        .model
+        .as_deref()
+        .map(|model| format!("model {model}"));
+    let schema = form
+        .options
+        .schema
+        .as_ref()
+        .map(|schema| format!("schema {schema}"));
+    parts.extend(model.iter().chain(&schema).map(String::as_bytes));
+    for part in parts {
         // The length keeps two neighbouring parts from being cut in another place.
         hash.update((part.len() as u64).to_be_bytes());
         hash.update(part);
@@ -272,7 +294,7 @@ impl HttpBody for Guarded {
 #[cfg(test)]
 mod tests {
     use quire_extract::MediaType;
-    use quire_store::{FileHold, Password, StoredFile};
+    use quire_store::{AnswerOptions, FileHold, Password, StoredFile};
 
     use super::*;
 
@@ -289,6 +311,7 @@ mod tests {
             priority: 1,
             scheduled_at: None,
             password: None,
+            options: AnswerOptions::default(),
         }
     }
 
@@ -314,13 +337,15 @@ mod tests {
     fn everything_that_was_asked_for_is_in_the_hash() {
         let same = request_hash(&form());
         assert_eq!(request_hash(&form()), same);
-        let changes: [fn(&mut UploadForm); 7] = [
+        let changes: [fn(&mut UploadForm); 9] = [
             |form| form.file.sha256[0] = 8,
             |form| form.prompt.push('!'),
             |form| form.priority = 2,
             |form| form.scheduled_at = "2030-01-01T00:00:00Z".parse().ok(),
             |form| form.file_name = "b.csv".into(),
             |form| form.password = Password::new("s3cret"),
+            |form| form.options.model = Some("remote".into()),
+            |form| form.options.schema = Some(serde_json::json!({})),
             // The same letters cut elsewhere.
             |form| (form.prompt, form.priority) = ("why?1".into(), 0),
         ];

@@ -7,11 +7,11 @@
 use axum::extract::{Request, multipart::Field};
 use chrono::{DateTime, Utc};
 use quire_extract::MediaType;
-use quire_store::{FileStore, Password, StoredFile};
+use quire_store::{AnswerOptions, FileStore, Password, StoredFile};
 
 use super::{
     upload_part::{self, Part, Reader, Received},
-    upload_values::{self as values, MAX_PASSWORD, MAX_PROMPT, MAX_VALUE, Text},
+    upload_values::{self as values, MAX_PASSWORD, MAX_PROMPT, MAX_SCHEMA, MAX_VALUE, Text},
 };
 use crate::error::{ApiError, FieldError};
 
@@ -32,6 +32,8 @@ pub struct UploadForm {
     pub scheduled_at: Option<DateTime<Utc>>,
     /// Opens the file, if it is encrypted.
     pub password: Option<Password>,
+    /// Who is to answer, and in which shape.
+    pub options: AnswerOptions,
 }
 
 /// Reads the form; [`Draft::finish`] makes an upload of it. `errors` are those found before, in the headers; they are reported
@@ -66,6 +68,8 @@ enum TextField {
     Priority,
     ScheduledAt,
     Password,
+    Model,
+    Schema,
 }
 
 impl TextField {
@@ -75,6 +79,8 @@ impl TextField {
             Self::Priority,
             Self::ScheduledAt,
             Self::Password,
+            Self::Model,
+            Self::Schema,
         ];
         all.into_iter()
             .find(|field| field.name_and_limit().0 == name)
@@ -86,6 +92,8 @@ impl TextField {
             Self::Priority => ("priority", MAX_VALUE),
             Self::ScheduledAt => ("scheduled_at", MAX_VALUE),
             Self::Password => ("password", MAX_PASSWORD),
+            Self::Model => ("model", MAX_VALUE),
+            Self::Schema => ("schema", MAX_SCHEMA),
         }
     }
 }
@@ -95,7 +103,7 @@ impl TextField {
 pub struct Draft {
     /// The first `file` part, unless it was empty.
     file: Option<Received>,
-    texts: [Option<Text>; 4],
+    texts: [Option<Text>; 6],
     errors: Vec<FieldError>,
 }
 
@@ -159,13 +167,17 @@ impl Draft {
         }
         let Self {
             file,
-            texts: [prompt, priority, scheduled_at, password],
+            texts: [prompt, priority, scheduled_at, password, model, schema],
             mut errors,
         } = self;
         let prompt = noted(&mut errors, values::prompt(prompt));
         let priority = noted(&mut errors, values::priority(priority));
         let scheduled_at = noted(&mut errors, values::scheduled_at(scheduled_at));
         let password = noted(&mut errors, values::password(password));
+        let options = AnswerOptions {
+            model: noted(&mut errors, values::model(model)).flatten(),
+            schema: noted(&mut errors, values::schema(schema)).flatten(),
+        };
         if !errors.is_empty() {
             return Err(ApiError::Validation(errors));
         }
@@ -192,6 +204,7 @@ impl Draft {
             priority,
             scheduled_at,
             password,
+            options,
         })
     }
 }

@@ -2,6 +2,7 @@
 
 use chrono::{DateTime, Utc};
 use http::HeaderMap;
+use quire_models::{EngineChoice, Schema, schema};
 use quire_store::Password;
 
 use super::origins::IDEMPOTENCY_KEY;
@@ -15,6 +16,9 @@ pub const MAX_VALUE: usize = 256;
 
 /// Longest password in bytes: no format takes more than 127 of them into account.
 pub const MAX_PASSWORD: usize = 256;
+
+/// Longest schema in bytes.
+pub const MAX_SCHEMA: usize = schema::MAX_BYTES;
 
 /// Priorities that a client may give.
 const PRIORITIES: std::ops::RangeInclusive<i32> = -100..=100;
@@ -86,6 +90,36 @@ pub fn scheduled_at(text: Option<Text>) -> Result<Option<DateTime<Utc>>, FieldEr
             "scheduled_at",
             "invalid",
             "is not a time with offset such as 2024-01-01T09:00:00Z",
+        )),
+    }
+}
+
+/// The engine or model that is to answer, when one is named.
+pub fn model(text: Option<Text>) -> Result<Option<String>, FieldError> {
+    let Some(text) = given("model", text)? else {
+        return Ok(None);
+    };
+    match text.parse::<EngineChoice>() {
+        Ok(choice) => Ok(Some(choice.to_string())),
+        Err(unknown) => Err(FieldError::new(
+            "model",
+            "unknown_model",
+            unknown.to_string(),
+        )),
+    }
+}
+
+/// The JSON schema that the answer is to fit, when there is one.
+pub fn schema(text: Option<Text>) -> Result<Option<serde_json::Value>, FieldError> {
+    let Some(text) = given("schema", text)? else {
+        return Ok(None);
+    };
+    match Schema::parse(&text) {
+        Ok(schema) => Ok(Some(schema.as_json().clone())),
+        Err(error) => Err(FieldError::new(
+            "schema",
+            "unsupported_schema",
+            error.to_string(),
         )),
     }
 }
@@ -289,6 +323,30 @@ mod tests {
         ] {
             assert_eq!(code(scheduled_at(whole(text))), "invalid", "{text:?}");
         }
+    }
+
+    #[test]
+    fn models_are_those_that_there_are() {
+        assert_eq!(model(None).unwrap(), None);
+        assert_eq!(
+            model(whole(" extractive ")).unwrap().as_deref(),
+            Some("extractive")
+        );
+        let unknown = model(whole("gpt-9")).unwrap_err();
+        assert_eq!(unknown.code, "unknown_model");
+        assert!(unknown.message.contains("remote"), "{}", unknown.message);
+    }
+
+    #[test]
+    fn schemas_are_those_that_are_understood() {
+        assert_eq!(schema(whole(" ")).unwrap(), None);
+        let flat = r#"{"type":"object","properties":{"total":{"type":"number"}}}"#;
+        assert!(schema(whole(flat)).unwrap().is_some());
+        let pattern = r#"{"type":"object","properties":{"a":{"type":"string","pattern":"x"}}}"#;
+        for text in ["{", "[]", pattern] {
+            assert_eq!(code(schema(whole(text))), "unsupported_schema", "{text}");
+        }
+        assert_eq!(code(schema(Some(Text::TooLong(MAX_SCHEMA)))), "too_long");
     }
 
     #[test]

@@ -1,16 +1,20 @@
-//! The answering engine of this process: lexical at once, with embeddings as soon as the model is loaded.
+//! The answering engines of this process: lexical at once, with embeddings as soon as the model is loaded; a remote model
+//! and a local one beside it, when they are set up.
 
 use std::sync::{
     Arc,
     atomic::{AtomicU8, Ordering},
 };
 
-use quire_models::{Extractive, ModelDir, ModelError, open_default_embedder};
-use quire_workers::Engines;
+use quire_models::{
+    Embedder, EngineChoice, Extractive, Grounded, ModelDir, ModelError, Remote,
+    open_default_embedder, remote::BreakerState,
+};
+use quire_workers::{Engines, Slot};
 
 use crate::config::Config;
 
-/// How far the default model is.
+/// How far a model is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ModelState {
     /// Being verified and read; answers are lexical meanwhile.
@@ -35,10 +39,12 @@ impl ModelState {
     }
 }
 
-/// The load of the default model, which goes on beside the first requests.
+/// The load of the default model, which goes on beside the first requests, and what else answers.
 #[derive(Clone)]
 pub struct Loading {
     state: Arc<AtomicU8>,
+    usual: EngineChoice,
+    remote: Option<Arc<Remote>>,
 }
 
 impl Loading {
@@ -56,6 +62,23 @@ impl Loading {
     pub fn fixed(state: ModelState) -> Self {
         Self {
             state: Arc::new(AtomicU8::new(state as u8)),
+            usual: EngineChoice::Extractive,
+            remote: None,
+        }
+    }
+
+    /// What jobs get that name no engine.
+    pub fn usual(&self) -> &EngineChoice {
+        &self.usual
+    }
+
+    /// How the remote model is: `not_set_up`, `ready`, `resting` after failures, `on_trial` before it is trusted again.
+    pub fn remote(&self) -> &'static str {
+        match self.remote.as_ref().map(|remote| remote.state()) {
+            None => "not_set_up",
+            Some(BreakerState::Closed) => "ready",
+            Some(BreakerState::Open) => "resting",
+            Some(BreakerState::HalfOpen) => "on_trial",
         }
     }
 
@@ -72,12 +95,24 @@ pub fn start(config: &Config) -> (Arc<Engines>, Loading) {
         return (engines, Loading::fixed(ModelState::NotInstalled));
     }
     let engines = Arc::new(Engines::new(Arc::new(Extractive::new(None))));
-    let loading = Loading::fixed(ModelState::Loading);
+    engines.set_usual(config.engine.clone());
+    // The settings were checked when they were loaded.
+    let remote = config
+        .remote()
+        .ok()
+        .flatten()
+        .map(|settings| Arc::new(Remote::new(settings)));
+    let loading = Loading {
+        usual: config.engine.clone(),
+        remote: remote.clone(),
+        ..Loading::fixed(ModelState::Loading)
+    };
+    install(&engines, remote.as_ref(), None);
     let dir = ModelDir::new(&config.models_dir);
     let (target, state) = (Arc::clone(&engines), loading.clone());
     let thread = std::thread::Builder::new()
         .name("quire-model-load".into())
-        .spawn(move || state.set(load(&dir, &target)));
+        .spawn(move || state.set(load(&dir, &target, remote.as_ref())));
     if let Err(error) = thread {
         tracing::error!(%error, "the model cannot be loaded");
         loading.set(ModelState::Failed);
@@ -98,7 +133,7 @@ fn script() -> Option<quire_models::scripted::Scripted> {
     }
 }
 
-fn load(dir: &ModelDir, engines: &Engines) -> ModelState {
+fn load(dir: &ModelDir, engines: &Engines, remote: Option<&Arc<Remote>>) -> ModelState {
     let started = std::time::Instant::now();
     match open_default_embedder(dir) {
         Ok(embedder) => {
@@ -107,7 +142,7 @@ fn load(dir: &ModelDir, engines: &Engines) -> ModelState {
                 duration_ms = started.elapsed().as_millis() as u64,
                 "model loaded"
             );
-            engines.replace(Arc::new(Extractive::new(Some(embedder))));
+            install(engines, remote, Some(&embedder));
             ModelState::Ready
         }
         Err(ModelError::NotInstalled { model }) => {
@@ -122,4 +157,16 @@ fn load(dir: &ModelDir, engines: &Engines) -> ModelState {
             ModelState::Failed
         }
     }
+}
+
+/// Puts engines in use that rank with this embedder, or by words.
+fn install(engines: &Engines, remote: Option<&Arc<Remote>>, embedder: Option<&Arc<dyn Embedder>>) {
+    engines.replace(Arc::new(Extractive::new(embedder.cloned())));
+    engines.set_remote(match remote {
+        Some(remote) => {
+            let generator: Arc<Remote> = Arc::clone(remote);
+            Slot::There(Arc::new(Grounded::new(generator, embedder.cloned())))
+        }
+        None => Slot::Missing("no remote_url is set".to_owned()),
+    });
 }

@@ -35,6 +35,7 @@ mod cors;
 mod deadline;
 mod disk_full;
 mod doctor;
+mod engines;
 mod extract;
 mod faults;
 mod ingest;

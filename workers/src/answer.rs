@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use quire_extract::{Document, EXTRACTOR_VERSION};
-use quire_models::{Answer, AnswerRequest, AnswerSink, ModelError, QueryTable};
+use quire_models::{Answer, AnswerRequest, AnswerSink, ModelError, QueryTable, Schema};
 use quire_store::{AttemptWriter, Lease, Stage};
 
 use crate::{
@@ -28,8 +28,12 @@ pub(crate) async fn run(
         document.ok_or_else(|| Failure::internal("the extracted document is no longer stored"))?;
     let writer = context.store.writer(lease);
     writer.progress(ANSWER_RANGE.0 as u8, Stage::Answer, 0, None);
+    let options = context.store.answer_options(lease.job.id).await?;
+    let schema = options.schema.map(Schema::from_value).transpose();
+    let schema = schema
+        .map_err(|e| ModelError::Schema(format!("the stored schema is not known here: {e}")))?;
     let (engine, cancel, prompt) = (
-        context.engines.current(),
+        context.engines.for_job(options.model.as_deref()),
         entered.stop().engine.clone(),
         lease.job.prompt.clone(),
     );
@@ -52,7 +56,11 @@ pub(crate) async fn run(
             left_out: material.left_out.as_deref(),
             query: whole.as_ref().map(|whole| whole as &dyn QueryTable),
         };
-        engine.answer(&request, &cancel, &mut EventSink { writer, pulse })
+        let mut sink = EventSink { writer, pulse };
+        match &schema {
+            None => engine.answer(&request, &cancel, &mut sink),
+            Some(schema) => engine.record(&request, schema, &cancel, &mut sink),
+        }
     });
     let answer = answered
         .await

@@ -123,6 +123,12 @@ impl From<ModelError> for Failure {
             ModelError::NotInstalled { .. } | ModelError::PullRunning { .. } => {
                 Self::snooze(error.code(), error.to_string())
             }
+            ModelError::Refused(_)
+            | ModelError::SchemaUnsupported { .. }
+            | ModelError::Schema(_) => Self::Fail {
+                code: error.code(),
+                message: error.to_string(),
+            },
             error => Self::Retry {
                 code: error.code(),
                 message: error.to_string(),

@@ -32,7 +32,7 @@ use tokio::{task::JoinHandle, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use ulid::Ulid;
 
-pub use engines::Engines;
+pub use engines::{Engines, Slot};
 pub use housekeeping::{Housekeeping, Retention};
 
 use crate::{context::Context, maintenance::Maintenance};

@@ -58,6 +58,38 @@ fn text_has_month(text: &str) -> bool {
     bare_words(text).any(is_month)
 }
 
+/// The number of a month by its name, with its capital.
+pub(super) fn month_number(word: &str) -> Option<u32> {
+    // By the first letters that tell the months apart, over the four languages.
+    const BEGINNINGS: [&str; 12] = [
+        "jan ene",
+        "feb fev",
+        "mar",
+        "apr avr abr",
+        "may mai",
+        "jun jui",
+        "jul",
+        "aug aou ago",
+        "sep",
+        "oct okt",
+        "nov",
+        "dec dez dic",
+    ];
+    if !is_month(word) {
+        return None;
+    }
+    let folded = fold(word);
+    // `juin` and `juillet` begin alike in three letters.
+    if folded.starts_with("juil") {
+        return Some(7);
+    }
+    let begins = |list: &&str| list.split(' ').any(|start| folded.starts_with(start));
+    (1..)
+        .zip(BEGINNINGS)
+        .find(|(_, list)| begins(&list))
+        .map(|(number, _)| number)
+}
+
 /// A month's name, with its capital.
 pub(super) fn is_month(word: &str) -> bool {
     word.starts_with(char::is_uppercase) && holds(MONTHS, &fold(word))

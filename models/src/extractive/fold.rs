@@ -4,7 +4,7 @@
 //! languages are folded; other scripts are only lower-cased.
 
 /// Lower case, accents dropped, typographic apostrophes made plain.
-pub(super) fn fold(text: &str) -> String {
+pub(crate) fn fold(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars().flat_map(char::to_lowercase) {
         match plain(c) {

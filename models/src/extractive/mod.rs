@@ -18,7 +18,7 @@ mod display;
 mod evidence;
 mod fit;
 mod focus;
-mod fold;
+pub(crate) mod fold;
 mod fuse;
 mod intent;
 mod keywords;
@@ -30,9 +30,11 @@ mod prompt;
 mod query;
 mod question;
 mod rank;
+mod record;
 mod reply;
 mod running;
-mod sentences;
+pub(crate) mod select;
+pub(crate) mod sentences;
 mod stopwords;
 mod summary;
 mod synonyms;
@@ -45,6 +47,7 @@ use crate::cancel::CancelFlag;
 use crate::embed::Embedder;
 use crate::engine::{Answer, AnswerEngine, AnswerRequest, AnswerSink};
 use crate::error::ModelError;
+use crate::schema::Schema;
 
 use corpus::Corpus;
 use focus::Focus;
@@ -141,6 +144,16 @@ impl AnswerEngine for Extractive {
             reply.note(NO_MODEL);
         }
         Ok(reply.finish(model.filter(|_| ranked)))
+    }
+
+    fn record(
+        &self,
+        request: &AnswerRequest<'_>,
+        schema: &Schema,
+        cancel: &CancelFlag,
+        sink: &mut dyn AnswerSink,
+    ) -> Result<Answer, ModelError> {
+        record::fill(request, schema, self.embedder.as_deref(), cancel, sink)
     }
 }
 

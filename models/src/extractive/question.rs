@@ -76,7 +76,7 @@ pub(super) fn answer(corpus: &Corpus<'_>, query: &Query, ranking: &Ranking, repl
 }
 
 /// Whether a sentence fits well enough to be called an answer.
-fn is_convincing(query: &Query, hit: &Hit) -> bool {
+pub(super) fn is_convincing(query: &Query, hit: &Hit) -> bool {
     // Who asks for a phone number is not answered by a sentence without one.
     if query.wants_address() {
         return is_address(hit.bonus);

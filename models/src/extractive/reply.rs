@@ -52,7 +52,7 @@ impl<'a> Reply<'a> {
         shown: &str,
         score: f32,
     ) {
-        let citation = cite(passage, range, score);
+        let citation = passage.cite(range, score);
         self.say(&format!("{shown} {}", citation.marker));
         self.citations.push(citation);
     }
@@ -107,18 +107,8 @@ impl<'a> Reply<'a> {
             engine: ENGINE.to_owned(),
             model,
             notes: self.notes,
+            ..Answer::default()
         }
-    }
-}
-
-fn cite(passage: &Passage, range: Range<usize>, score: f32) -> Citation {
-    let before = passage.text[..range.start].chars().count() as u32;
-    Citation {
-        marker: passage.locator.marker(),
-        locator: passage.locator,
-        quote: passage.text[range].to_owned(),
-        start: passage.locator.offset() + before,
-        score: score.clamp(0.0, 1.0),
     }
 }
 

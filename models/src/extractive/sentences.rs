@@ -31,7 +31,7 @@ const OPENERS: &str = "A After All An And As At But By Each For From He However 
     Les Il Elle El Los Las";
 
 /// Byte ranges of the sentences of a passage, trimmed, in order.
-pub(super) fn sentences(text: &str) -> Vec<Range<usize>> {
+pub(crate) fn sentences(text: &str) -> Vec<Range<usize>> {
     let flat = flatten(text);
     let mut out = Vec::new();
     let mut start = 0;

@@ -16,10 +16,13 @@
 )]
 
 pub(crate) mod attention;
+pub(crate) mod cached;
 pub(crate) mod linear;
 mod math;
 pub(crate) mod norm;
+pub(crate) mod pool;
 mod product;
+pub(crate) mod rows;
 
 use candle_core::{CpuStorage, Layout};
 

@@ -4,6 +4,7 @@
 
 mod answers;
 mod bert;
+mod injection;
 mod minilm;
 mod pull;
 mod questions;

@@ -40,11 +40,16 @@ pub struct BatchForm {
     /// Opens encrypted PDFs, for every file for which the manifest has none of its own. Kept until the file has been read.
     #[schema(format = Password)]
     password: Option<String>,
+    /// Who is to answer, as in an upload; for every file for which the manifest has none of its own.
+    #[schema(example = "extractive")]
+    model: Option<String>,
+    /// JSON schema that every answer is to fit, as in an upload.
+    schema: Option<String>,
     /// Index of the first file, the others follow. Without it a new batch begins at 0, and files that are added come behind
     /// those that are there.
     first_index: Option<i64>,
     /// CSV with a header, or JSON lines: `file` (as it is named in its part), and if wanted `prompt`, `priority`, `scheduled_at`, `password`,
-    /// `reference` (your own name for it), `key` (an idempotency key: sent again, also in another batch, it gives the same job),
+    /// `model`, `reference` (your own name for it), `key` (an idempotency key: sent again, also in another batch, it gives the same job),
     /// `index`.
     #[schema(example = "file,prompt\na.pdf,What is the total?")]
     manifest: Option<String>,

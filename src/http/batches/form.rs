@@ -2,14 +2,14 @@
 
 use axum::extract::multipart::Field;
 use chrono::{DateTime, Utc};
-use quire_store::Password;
+use quire_store::{AnswerOptions, Password};
 use sha2::{Digest, Sha256};
 
 use crate::{
     error::{ApiError, FieldError},
     http::{
         upload_part::Reader,
-        upload_values::{self as values, MAX_PASSWORD, MAX_PROMPT, MAX_VALUE, Text},
+        upload_values::{self as values, MAX_PASSWORD, MAX_PROMPT, MAX_SCHEMA, MAX_VALUE, Text},
     },
     manifest::{self, Entry},
 };
@@ -27,6 +27,7 @@ pub(super) struct Defaults {
     pub(super) priority: i32,
     pub(super) scheduled_at: Option<DateTime<Utc>>,
     pub(super) password: Option<Password>,
+    pub(super) options: AnswerOptions,
 }
 
 /// The fields, checked.
@@ -42,7 +43,7 @@ pub(super) struct Fields {
 }
 
 /// The fields, by position in [`FieldsDraft::texts`].
-const NAMES: [(&str, usize); 7] = [
+const NAMES: [(&str, usize); 9] = [
     ("name", MAX_NAME),
     ("prompt", MAX_PROMPT),
     ("priority", MAX_VALUE),
@@ -50,6 +51,8 @@ const NAMES: [(&str, usize); 7] = [
     ("first_index", MAX_VALUE),
     ("manifest", MAX_MANIFEST),
     ("password", MAX_PASSWORD),
+    ("model", MAX_VALUE),
+    ("schema", MAX_SCHEMA),
 ];
 
 /// Positions of the fields that are treated apart.
@@ -108,6 +111,8 @@ impl FieldsDraft {
             first_index,
             _,
             password,
+            model,
+            schema,
         ] = texts;
         let asks = prompt.is_some() || !matches!(manifest, Ok(None));
         if must_ask && !asks {
@@ -122,6 +127,10 @@ impl FieldsDraft {
                 priority: or_note(&mut errors, values::priority(priority)),
                 scheduled_at: or_note(&mut errors, values::scheduled_at(scheduled_at)),
                 password: or_note(&mut errors, values::password(password)),
+                options: AnswerOptions {
+                    model: or_note(&mut errors, values::model(model)),
+                    schema: or_note(&mut errors, values::schema(schema)),
+                },
             },
             first_index: or_note(&mut errors, values::index("first_index", first_index)),
             manifest: manifest.unwrap_or_else(|wrong| {

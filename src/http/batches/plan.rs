@@ -3,7 +3,7 @@
 use std::collections::{HashMap, VecDeque};
 
 use chrono::{DateTime, Utc};
-use quire_store::{BatchId, ItemPlace, Password};
+use quire_store::{AnswerOptions, BatchId, ItemPlace, Password};
 
 use super::form::{Defaults, Fields};
 use crate::manifest::Entry;
@@ -20,6 +20,7 @@ pub(super) struct Asked {
     pub(super) priority: i32,
     pub(super) scheduled_at: Option<DateTime<Utc>>,
     pub(super) password: Option<Password>,
+    pub(super) options: AnswerOptions,
 }
 
 /// The list of what comes.
@@ -81,6 +82,10 @@ impl Plan {
             priority: entry.priority.unwrap_or(self.defaults.priority),
             scheduled_at: entry.scheduled_at.or(self.defaults.scheduled_at),
             password: entry.password.or_else(|| self.defaults.password.clone()),
+            options: AnswerOptions {
+                model: entry.model.or_else(|| self.defaults.options.model.clone()),
+                schema: self.defaults.options.schema.clone(),
+            },
         }
     }
 }
@@ -109,6 +114,7 @@ mod tests {
                 priority: 3,
                 scheduled_at: None,
                 password: None,
+                options: AnswerOptions::default(),
             },
             first_index,
             manifest: Some(entries),

@@ -298,6 +298,7 @@ impl Filling {
             priority: asked.priority,
             scheduled_at: asked.scheduled_at,
             password: asked.password,
+            options: asked.options,
         };
         if self.uploads.is_empty() {
             self.since = Instant::now();

@@ -149,6 +149,7 @@ fn refusal(error: ParseError) -> ApiError {
         ParseError::Io(_) => ApiError::internal(error),
         ParseError::Damaged(_)
         | ParseError::NotSupported(_)
+        | ParseError::InvalidQuery(_)
         | ParseError::LimitExceeded(_)
         | ParseError::Timeout
         | ParseError::OutOfMemory

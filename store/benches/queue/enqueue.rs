@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use apalis_core::task::builder::TaskBuilder;
 use apalis_postgres::queries::push_tasks;
-use quire_store::{FileHold, NewUpload, Owner, QUEUE_EXTRACT, Store, StoredFile};
+use quire_store::{AnswerOptions, FileHold, NewUpload, Owner, QUEUE_EXTRACT, Store, StoredFile};
 use sqlx::PgPool;
 use tokio::task::JoinSet;
 
@@ -61,6 +61,7 @@ pub fn upload(number: usize) -> NewUpload {
         scheduled_at: None,
         password: None,
         idempotency: None,
+        options: AnswerOptions::default(),
     }
 }
 

@@ -8,7 +8,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::{
-    read,
+    options, read,
     row::job_query,
     types::{Created, Idempotency, NewUpload},
 };
@@ -51,6 +51,7 @@ impl Store {
         let columns = Columns::of(new);
         failpoint!("insert jobs and files");
         let placed = insert(conn, &columns).await?;
+        options::keep(conn, &columns.ids, new).await?;
         queue::push(conn, &entries(new, &columns, &placed)).await?;
         let ids: Vec<JobId> = placed.keys().copied().collect();
         let records = if ids.is_empty() {

@@ -13,6 +13,7 @@ mod documents;
 mod fail;
 mod finish_extract;
 mod list;
+mod options;
 mod position;
 mod promote;
 mod read;
@@ -27,7 +28,9 @@ pub use cursor::{BadCursor, JobCursor};
 pub use documents::Extraction;
 pub use fail::MAX_FAILURES;
 pub use snooze::MAX_SNOOZES;
-pub use types::{CancelOutcome, Created, Idempotency, JobFilter, JobPage, NewUpload, RetryOutcome};
+pub use types::{
+    AnswerOptions, CancelOutcome, Created, Idempotency, JobFilter, JobPage, NewUpload, RetryOutcome,
+};
 
 pub(crate) use fail::{BadEnd, end_badly};
 pub(crate) use position::{Ahead, Place, ahead, place};

@@ -31,6 +31,17 @@ pub struct NewUpload {
     pub password: Option<Password>,
     /// Makes the upload safe to repeat.
     pub idempotency: Option<Idempotency>,
+    /// How it is to be answered.
+    pub options: AnswerOptions,
+}
+
+/// How a job is to be answered, beyond its question.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AnswerOptions {
+    /// Name of the engine or model; `None`: whatever the process is set to.
+    pub model: Option<String>,
+    /// JSON schema of the answer.
+    pub schema: Option<serde_json::Value>,
 }
 
 /// The client's promise that two requests are one.

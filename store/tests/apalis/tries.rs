@@ -4,7 +4,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use apalis::prelude::TaskBuilder;
 use apalis_postgres::queries;
-use quire_store::{Created, FileHold, Idempotency, NewUpload, Owner, StoredFile, clock};
+use quire_store::{
+    AnswerOptions, Created, FileHold, Idempotency, NewUpload, Owner, StoredFile, clock,
+};
 
 use crate::support::{QUEUE, Queue};
 
@@ -131,5 +133,6 @@ fn upload(key: Option<&str>) -> NewUpload {
             key: key.to_owned(),
             request_hash: [1; 32],
         }),
+        options: AnswerOptions::default(),
     }
 }

@@ -5,8 +5,8 @@ use std::{collections::HashMap, time::Duration};
 use apalis_core::worker::context::WorkerContext;
 use apalis_postgres::{Config, queries::fetch_next};
 use quire_store::{
-    CancelOutcome, Created, FileHold, JobId, Lease, NewUpload, Owner, RetryOutcome, Stage, Store,
-    StoredFile, Ticket as RealTicket, WorkerGuard, clock, rules, testing::TestDb,
+    AnswerOptions, CancelOutcome, Created, FileHold, JobId, Lease, NewUpload, Owner, RetryOutcome,
+    Stage, Store, StoredFile, Ticket as RealTicket, WorkerGuard, clock, rules, testing::TestDb,
 };
 use serde_json::json;
 use sqlx::{Connection as _, PgConnection};
@@ -182,6 +182,7 @@ impl Real {
             scheduled_at,
             password: None,
             idempotency: None,
+            options: AnswerOptions::default(),
         };
         let Created::New(job) = self.store.create_upload(upload).await.unwrap() else {
             panic!("a new upload is a new job");

@@ -3,8 +3,8 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use quire_store::{
-    Created, Event, EventRecord, FileHold, Idempotency, Job, JobId, JobState, Lease, NewUpload,
-    Owner, Store, StoredFile, Ticket, WorkerGuard, testing::TestDb,
+    AnswerOptions, Created, Event, EventRecord, FileHold, Idempotency, Job, JobId, JobState, Lease,
+    NewUpload, Owner, Store, StoredFile, Ticket, WorkerGuard, testing::TestDb,
 };
 use sqlx::PgPool;
 use tokio::{
@@ -154,6 +154,7 @@ pub(crate) fn upload(prompt: &str) -> NewUpload {
         scheduled_at: None,
         password: None,
         idempotency: None,
+        options: AnswerOptions::default(),
     }
 }
 

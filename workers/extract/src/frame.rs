@@ -19,7 +19,7 @@ use crate::sandbox::SandboxStatus;
 use crate::structure::Structure;
 
 /// Raised when a parent and a child of different builds would misunderstand each other.
-pub const PROTOCOL_VERSION: u32 = 2;
+pub const PROTOCOL_VERSION: u32 = 3;
 
 /// Most bytes of one frame, so that a reader never takes much memory on a length alone.
 pub const MAX_FRAME: usize = 1024 * 1024;

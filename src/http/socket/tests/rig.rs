@@ -80,6 +80,7 @@ impl AnswerEngine for ScriptedEngine {
             engine,
             model: None,
             notes: Vec::new(),
+            ..Answer::default()
         })
     }
 }

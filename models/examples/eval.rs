@@ -1,0 +1,227 @@
+//! Measures the extractive engine on real documents: `eval TEXTS [MODEL_DIR] [-v] [-tune]`, as `scripts/eval.sh` calls it.
+//!
+//! `TEXTS` holds the extracted documents of `models/eval/questions.toml` as JSON. Every row counts one half of the questions,
+//! `tune` or `test`; only the first may be looked at (`-v`) while the ranking is worked on. A question counts as answered when
+//! one shown item holds all that is expected: at 1 the first item with its neighbours, at 5 any. A false quote is a
+//! citation whose bytes do not stand where it says.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "a measuring program, not part of the product"
+)]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use quire_models::bert::BertEmbedder;
+use quire_models::passage::passages_from_page;
+use quire_models::{
+    Answer, AnswerEngine, AnswerRequest, AnswerSink, CancelFlag, Extractive, Locator, Passage,
+};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+const QUESTIONS: &str = include_str!("../eval/questions.toml");
+
+#[derive(Deserialize)]
+struct Questions {
+    document: Vec<Document>,
+}
+
+#[derive(Deserialize)]
+struct Document {
+    file: PathBuf,
+    ask: Vec<Question>,
+    near: Vec<String>,
+    far: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct Question {
+    q: String,
+    a: Vec<String>,
+}
+
+/// What extraction wrote.
+#[derive(Deserialize)]
+struct Extracted {
+    pages: Vec<Page>,
+}
+
+#[derive(Deserialize)]
+struct Page {
+    number: u32,
+    text: String,
+}
+
+/// A document as the engine gets it.
+struct Text {
+    pages: Vec<Page>,
+    passages: Vec<Passage>,
+}
+
+fn main() {
+    let (flags, paths): (Vec<String>, Vec<String>) = std::env::args()
+        .skip(1)
+        .partition(|arg| arg.starts_with('-'));
+    let verbose = flags.iter().any(|flag| flag == "-v");
+    let texts = PathBuf::from(paths.first().expect("a directory of extracted documents"));
+    let questions: Questions = toml::from_str(QUESTIONS).unwrap();
+    println!(
+        "{:<12} {:<5} {:>4} {:>6} {:>6} {:>6} {:>9} {:>10} {:>10} {:>7}",
+        "ranking",
+        "half",
+        "n",
+        "at 1",
+        "at 3",
+        "at 5",
+        "declined",
+        "near said",
+        "far said",
+        "false"
+    );
+    run("words", &Extractive::new(None), &questions, &texts, verbose);
+    if let Some(model) = paths.get(1) {
+        let embedder = BertEmbedder::open("all-MiniLM-L6-v2", model.as_ref(), 256).unwrap();
+        let engine = Extractive::new(Some(Arc::new(embedder)));
+        run("embeddings", &engine, &questions, &texts, verbose);
+    }
+}
+
+/// Counts of one half.
+#[derive(Clone, Copy, Default)]
+struct Counts {
+    asked: usize,
+    at: [usize; 5],
+    declined: usize,
+    near: [usize; 2],
+    far: [usize; 2],
+    false_quotes: usize,
+}
+
+fn run(title: &str, engine: &Extractive, questions: &Questions, texts: &Path, verbose: bool) {
+    let mut halves = [Counts::default(); 2];
+    for document in &questions.document {
+        let text = Text::read(texts, &document.file);
+        for question in &document.ask {
+            let half = usize::from(!is_tune(&question.q));
+            let counts = &mut halves[half];
+            let answer = text.ask(engine, &question.q);
+            let place = place(&answer, &question.a);
+            counts.asked += 1;
+            counts.declined += usize::from(!answer.answered);
+            counts.false_quotes += text.false_quotes(&answer);
+            for count in &mut counts.at[place.unwrap_or(5).min(5)..] {
+                *count += 1;
+            }
+            if verbose && half == 0 && place != Some(0) {
+                println!(
+                    "--- {title}: {} {:?} at {place:?}\n{}\n",
+                    question.q, question.a, answer.text
+                );
+            }
+        }
+        for (prompts, is_near) in [(&document.near, true), (&document.far, false)] {
+            for prompt in prompts {
+                let half = usize::from(!is_tune(prompt));
+                let answer = text.ask(engine, prompt);
+                let counts = if is_near {
+                    &mut halves[half].near
+                } else {
+                    &mut halves[half].far
+                };
+                counts[0] += usize::from(answer.answered);
+                counts[1] += 1;
+                if verbose && half == 0 && answer.answered {
+                    println!("--- {title}: says it knows {prompt:?}\n{}\n", answer.text);
+                }
+            }
+        }
+    }
+    for (name, counts) in ["tune", "test"].into_iter().zip(halves) {
+        let share = |count: usize| count as f32 / counts.asked.max(1) as f32;
+        println!(
+            "{title:<12} {name:<5} {:>4} {:>6.2} {:>6.2} {:>6.2} {:>9} {:>7}/{:<2} {:>7}/{:<2} {:>7}",
+            counts.asked,
+            share(counts.at[0]),
+            share(counts.at[2]),
+            share(counts.at[4]),
+            counts.declined,
+            counts.near[0],
+            counts.near[1],
+            counts.far[0],
+            counts.far[1],
+            counts.false_quotes
+        );
+    }
+}
+
+/// Which half a question is in; nobody chooses.
+fn is_tune(question: &str) -> bool {
+    Sha256::digest(question.as_bytes())[0] % 2 == 0
+}
+
+/// Place of the first item that holds what is expected, from 0.
+fn place(answer: &Answer, expected: &[String]) -> Option<usize> {
+    let holds = |item: &str| expected.iter().all(|part| item.contains(part.as_str()));
+    let items = answer.text.split("\n- ");
+    items
+        .into_iter()
+        .position(holds)
+        .filter(|_| answer.answered)
+}
+
+impl Text {
+    fn read(texts: &Path, file: &Path) -> Self {
+        let name = format!("{}.json", file.file_name().unwrap().to_str().unwrap());
+        let bytes = std::fs::read(texts.join(name)).unwrap();
+        let Extracted { pages } = serde_json::from_slice(&bytes).unwrap();
+        let passages = pages
+            .iter()
+            .flat_map(|page| passages_from_page(page.number, &page.text))
+            .collect();
+        Self { pages, passages }
+    }
+
+    fn ask(&self, engine: &Extractive, prompt: &str) -> Answer {
+        let request = AnswerRequest {
+            prompt,
+            passages: &self.passages,
+            table: None,
+            image: None,
+            left_out: None,
+        };
+        engine
+            .answer(&request, &CancelFlag::default(), &mut Ignore)
+            .unwrap()
+    }
+
+    fn false_quotes(&self, answer: &Answer) -> usize {
+        let stands = |citation: &&quire_models::Citation| {
+            let Locator::Page { page, .. } = citation.locator else {
+                return false;
+            };
+            let page = self.pages.iter().find(|p| p.number == page).unwrap();
+            let start = citation.start as usize;
+            let there = page
+                .text
+                .chars()
+                .skip(start)
+                .take(citation.quote.chars().count());
+            there.eq(citation.quote.chars())
+        };
+        answer
+            .citations
+            .iter()
+            .filter(|citation| !stands(citation))
+            .count()
+    }
+}
+
+struct Ignore;
+
+impl AnswerSink for Ignore {
+    fn progress(&mut self, _: u32, _: u32) {}
+    fn chunk(&mut self, _: &str) {}
+}
