@@ -49,8 +49,7 @@ impl Span {
                 .filter(|year| word(ahead).is_some_and(|w| w.len() == 4) && YEARS.contains(year))
         };
         let month = |ahead: usize| word(ahead).and_then(month);
-        let digits =
-            |ahead: usize| number(ahead).filter(|_| word(ahead).is_some_and(|w| w.len() <= 2));
+        let digits = |ahead: usize| number(ahead).filter(|number| *number <= 31);
         let dated = |year, month, day| Self::new(year, month, Some(day));
         // The year first, as ISO 8601 has it.
         if let Some(year) = year(0) {

@@ -309,6 +309,50 @@ fn a_measure_that_no_column_holds_is_not_taken_from_another() {
 }
 
 #[test]
+fn groups_are_ranked_by_what_is_computed_of_them() {
+    let highest = ask("Which continent has the highest average population?").text;
+    assert_eq!(
+        highest,
+        "The continent with the highest average of population is Asia: 762500000 (2 rows). Next: Africa: 54000000 (1 row); Europe: 36700000 (2 rows)."
+    );
+    let lowest = ask("Which continent has the lowest total population?").text;
+    assert!(lowest.contains("is Africa: 54000000"), "{lowest}");
+    let two = ask("top 2 continents by average population").text;
+    assert!(
+        two.ends_with("- Asia: 762500000 (2 rows)\n- Africa: 54000000 (1 row)"),
+        "{two}"
+    );
+    let unknown = ask("Which planet has the highest average population?");
+    assert!(!unknown.answered && unknown.text.contains("no column called \"planet\""));
+}
+
+#[test]
+fn dates_and_ranges_are_conditions() {
+    for (prompt, rows) in [
+        (
+            "Which countries were founded after August 1947?",
+            vec!["[row 4]"],
+        ),
+        (
+            "Which countries were founded on 1947-08-15?",
+            vec!["[row 5]"],
+        ),
+        (
+            "Which countries were founded between 1810 and 1820?",
+            vec!["[row 3]", "[row 6]"],
+        ),
+        (
+            "population between 50 million and 70 million",
+            vec!["[row 1]", "[row 4]"],
+        ),
+    ] {
+        let answer = ask(prompt);
+        let found: Vec<String> = answer.citations.into_iter().map(|c| c.marker).collect();
+        assert_eq!(found, rows, "{prompt}");
+    }
+}
+
+#[test]
 fn conditions() {
     for (prompt, markers) in [
         ("Show me row 3", vec!["[row 3]"]),
