@@ -88,9 +88,11 @@ fn run(file: &Path) -> Result<(), Box<dyn Error>> {
     }
     report("prefill_tps", median(prefills));
     for sequences in [1, 4, 8] {
+        let (per_second, per_cpu_second) = decode(&model, sequences)?;
+        report(&format!("decode_b{sequences}_tps"), per_second);
         report(
-            &format!("decode_b{sequences}_tps"),
-            decode(&model, sequences)?,
+            &format!("decode_b{sequences}_tokens_per_cpu_s"),
+            per_cpu_second,
         );
     }
     let (worst, middle) = between_tokens(&model)?;

@@ -191,6 +191,7 @@ impl Text {
             table: None,
             image: None,
             left_out: None,
+            query: None,
         };
         engine
             .answer(&request, &CancelFlag::default(), &mut Ignore)

@@ -145,6 +145,7 @@ mod tests {
             table: None,
             image: None,
             left_out: None,
+            query: None,
         };
         engine.answer(&request, &CancelFlag::default(), &mut Text(String::new()))
     }

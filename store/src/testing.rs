@@ -8,6 +8,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, getpid, test_kill_process};
 use sha2::{Digest as _, Sha256};
@@ -32,6 +33,9 @@ const SWEEP_LIMIT: usize = 4;
 
 /// Connections of a test's store. The server allows 400, and every core runs a test.
 const STORE_CONNECTIONS: u32 = 6;
+
+/// Longest wait for the first connection of a test.
+const CONNECT_WITHIN: Duration = Duration::from_secs(20);
 
 /// The server and its template, found once per process.
 static SHARED: OnceCell<Shared> = OnceCell::const_new();
@@ -232,9 +236,15 @@ async fn open_store(url: &str) -> Store {
         max_connections: STORE_CONNECTIONS,
         role: "quire-test",
     };
-    Store::connect(&options)
-        .await
-        .unwrap_or_else(|error| panic!("cannot connect to {url}: {error}"))
+    let begun = Instant::now();
+    loop {
+        match Store::connect(&options).await {
+            Ok(store) => return store,
+            // Many tests begin at once, on a machine that compiles beside them.
+            Err(error) if error.is_unavailable() && begun.elapsed() < CONNECT_WITHIN => {}
+            Err(error) => panic!("cannot connect to {url}: {error}"),
+        }
+    }
 }
 
 async fn connect(url: &str) -> PgConnection {

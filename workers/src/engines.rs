@@ -151,6 +151,7 @@ mod tests {
             table: None,
             image: None,
             left_out: None,
+            query: None,
         };
         let answer = engines
             .for_job(named)

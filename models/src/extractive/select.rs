@@ -235,6 +235,7 @@ mod tests {
             table: None,
             image: None,
             left_out: None,
+            query: None,
         }
     }
 

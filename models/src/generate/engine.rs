@@ -256,6 +256,7 @@ mod tests {
             table: None,
             image: None,
             left_out: None,
+            query: None,
         };
         let mut sink = Sink(String::new());
         let answer = engine

@@ -102,6 +102,7 @@ fn request<'a>(prompt: &'a str, passages: &'a [Passage]) -> AnswerRequest<'a> {
         table: None,
         image: None,
         left_out: None,
+        query: None,
     }
 }
 

@@ -50,6 +50,7 @@ fn ask(engine: &dyn AnswerEngine, question: &str, passages: &[Passage]) -> Answe
         table: None,
         image: None,
         left_out: None,
+        query: None,
     };
     engine
         .answer(&request, &CancelFlag::default(), &mut Deaf)

@@ -25,6 +25,7 @@ fn fill_from(pages: &[&str], schema: &Value) -> Result<Answer, ModelError> {
         table: None,
         image: None,
         left_out: None,
+        query: None,
     };
     let schema = Schema::from_value(schema.clone()).unwrap();
     Extractive::new(None).record(&request, &schema, &CancelFlag::default(), &mut Silent)
