@@ -4,6 +4,9 @@
 //! `tune` or `test`; only the first may be looked at (`-v`) while the ranking is worked on. A question counts as answered when
 //! one shown item holds all that is expected: at 1 the first item with its neighbours, at 5 any. A false quote is a
 //! citation whose bytes do not stand where it says.
+//!
+//! First run, before anything was tuned on these questions, by words alone: tune 0.74 at 1, 0.83 at 5; test 0.78 at 1, 0.86 at 5;
+//! no false quote. Of the questions that the documents do not answer, 2 of 17 near ones and none of 11 far ones were answered.
 
 #![expect(
     clippy::print_stdout,
