@@ -7,7 +7,7 @@ export CARGO_TERM_COLOR ?= auto
 # The model that tests and benchmarks load; `make run` keeps its own in QUIRE_MODELS_DIR or data/models.
 TEST_MODELS := $(CURDIR)/target/models
 
-.PHONY: help setup run test lint fmt docs prepare bench bench-models eval chaos deny clean-data
+.PHONY: help setup run test lint fmt docs prepare bench bench-extract bench-models eval fuzz chaos deny clean-data
 
 help: ## List the targets
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -56,6 +56,12 @@ eval: ## Ask the extractive engine the questions of models/eval about real docum
 	cargo build --workspace --bins
 	@QUIRE_MODELS_DIR=$(TEST_MODELS) target/debug/quire models pull
 	scripts/eval.sh $(CORPUS) $(TEST_MODELS)
+bench-extract: ## Print extraction beside other libraries; ARGS="--quick --seed 7 --only pdf --annotated DIR", QUIRE_CORPUS=DIR
+	@scripts/bench-extract.sh $(ARGS)
+
+TIME ?= 60
+fuzz: ## Fuzz the parser of each format for TIME seconds; FORMATS="pdf xlsx" for some
+	@TIME=$(TIME) scripts/fuzz.sh $(FORMATS)
 
 JOBS ?= 20000
 FAULTS ?= 1000

@@ -210,9 +210,10 @@ impl<'a> CitationStream<'a> {
         let Some(target) = self.target(end, complete) else {
             return false;
         };
+        let target = (!target.is_empty()).then_some(target.as_slice());
         let inner = &self.held[body..closing];
         let place = (!self.holds_marker(inner))
-            .then(|| self.sources.find(inner, target.as_deref()))
+            .then(|| self.sources.find(inner, target))
             .flatten();
         if place.is_some() {
             self.pass(end, out);
@@ -225,9 +226,9 @@ impl<'a> CitationStream<'a> {
         true
     }
 
-    /// The passages that the markers behind a quote name; `Some(None)` when no valid marker follows, `None` when that is
-    /// not known yet. Markers that will be taken out do not count.
-    fn target(&self, end: usize, complete: bool) -> Option<Option<Vec<usize>>> {
+    /// The passages that the markers behind a quote name: none when no valid marker follows, `None` when that is not known
+    /// yet. Markers that will be taken out do not count.
+    fn target(&self, end: usize, complete: bool) -> Option<Vec<usize>> {
         let mut after = &self.held[end..];
         let mut places: Vec<usize> = Vec::new();
         for _ in 0..MAX_MARKERS {
@@ -252,7 +253,7 @@ impl<'a> CitationStream<'a> {
                 }
             };
         }
-        Some((!places.is_empty()).then_some(places))
+        Some(places)
     }
 
     /// Whether a document's own text would pass for a citation.

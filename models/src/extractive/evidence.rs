@@ -86,7 +86,7 @@ pub(super) fn month_number(word: &str) -> Option<u32> {
     let begins = |list: &&str| list.split(' ').any(|start| folded.starts_with(start));
     (1..)
         .zip(BEGINNINGS)
-        .find(|(_, list)| begins(&list))
+        .find(|(_, list)| begins(list))
         .map(|(number, _)| number)
 }
 

@@ -218,7 +218,7 @@ impl Grounded {
         let mut thinking = super::thinking::Thinking::default();
         let mut text = String::new();
         self.generator.generate(&request, cancel, &mut |piece| {
-            text.push_str(&thinking.push(piece))
+            text.push_str(&thinking.push(piece));
         })?;
         text.push_str(&thinking.finish());
         Ok(text)
@@ -268,7 +268,7 @@ impl Record {
             value: Value::Null,
             sources: std::collections::BTreeMap::new(),
         };
-        collect(&value, String::new(), &sources, &mut record);
+        collect(&value, "", &sources, &mut record);
         record.value = value;
         record
     }
@@ -276,7 +276,7 @@ impl Record {
     /// Says which values stand nowhere as they are.
     fn unsourced_note(&self) -> Option<String> {
         let mut missing = Vec::new();
-        leaves(&self.value, String::new(), &mut |pointer, value| {
+        leaves(&self.value, "", &mut |pointer, value| {
             if !value.is_null() && !self.sources.contains_key(pointer) {
                 missing.push(pointer.to_owned());
             }
@@ -290,7 +290,7 @@ impl Record {
     }
 }
 
-fn collect(value: &Value, pointer: String, sources: &Sources<'_>, record: &mut Record) {
+fn collect(value: &Value, pointer: &str, sources: &Sources<'_>, record: &mut Record) {
     leaves(value, pointer, &mut |pointer, value| {
         if let Some(citation) = written_forms(value)
             .iter()
@@ -316,19 +316,19 @@ fn written_forms(value: &Value) -> Vec<String> {
 }
 
 /// Visits every value that is no object and no list, with its JSON pointer.
-fn leaves(value: &Value, pointer: String, visit: &mut dyn FnMut(&str, &Value)) {
+fn leaves(value: &Value, pointer: &str, visit: &mut dyn FnMut(&str, &Value)) {
     match value {
         Value::Object(fields) => {
             for (name, value) in fields {
                 let name = name.replace('~', "~0").replace('/', "~1");
-                leaves(value, format!("{pointer}/{name}"), visit);
+                leaves(value, &format!("{pointer}/{name}"), visit);
             }
         }
         Value::Array(items) => {
             for (index, value) in items.iter().enumerate() {
-                leaves(value, format!("{pointer}/{index}"), visit);
+                leaves(value, &format!("{pointer}/{index}"), visit);
             }
         }
-        leaf => visit(&pointer, leaf),
+        leaf => visit(pointer, leaf),
     }
 }

@@ -1,5 +1,7 @@
 //! The conversation that a model is given: what it may do, what it may read, and what is asked.
 
+use std::fmt::Write as _;
+
 use crate::engine::AnswerRequest;
 use crate::passage::{Passage, TableFacts};
 use crate::schema::Schema;
@@ -78,10 +80,8 @@ pub(super) fn record(
 fn sources(request: &AnswerRequest<'_>, passages: &[Passage]) -> String {
     let mut out = String::from("Sources:\n\n");
     if let Some(image) = request.image {
-        out.push_str(&format!(
-            "The document is an image ({}).\n\n",
-            quarantine(image)
-        ));
+        // Writing to a string cannot fail.
+        let _ = write!(out, "The document is an image ({}).\n\n", quarantine(image));
     }
     if let Some(facts) = request.table {
         out.push_str(&profile(facts));
@@ -114,12 +114,14 @@ fn profile(facts: &TableFacts) -> String {
         let mean = column
             .mean
             .map_or_else(String::new, |mean| format!(", mean {mean}"));
-        out.push_str(&format!(
-            "- {} ({}{ends}{mean}, {} empty)\n",
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            out,
+            "- {} ({}{ends}{mean}, {} empty)",
             quarantine(&column.name),
             column.kind,
             column.nulls
-        ));
+        );
     }
     out.push('\n');
     out

@@ -73,7 +73,7 @@ mod tests {
 
     use super::*;
 
-    /// Special tokens of the families that local servers run: Llama 2 and 3, Qwen, Gemma, Mistral, Phi, DeepSeek.
+    /// Special tokens of the families that local servers run: Llama 2 and 3, Qwen, Gemma, Mistral, Phi, `DeepSeek`.
     const SPECIALS: [&str; 16] = [
         "<|im_start|>",
         "<|im_end|>",

@@ -10,7 +10,7 @@ const THRESHOLD: u32 = 3;
 /// How long the circuit stays open at first; twice as long after each failed probe.
 const FIRST_PAUSE: Duration = Duration::from_secs(10);
 /// A server that is back is noticed after this at the latest.
-const LONGEST_PAUSE: Duration = Duration::from_secs(120);
+const LONGEST_PAUSE: Duration = Duration::from_mins(2);
 
 /// What the breaker does with the next request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

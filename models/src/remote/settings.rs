@@ -10,7 +10,7 @@ use crate::ground::Limits;
 /// A server in the same building connects in milliseconds; a distant one takes a second or two.
 const CONNECT: Duration = Duration::from_secs(5);
 /// Before the first word a server may queue the request, load the model and read a long prompt.
-const FIRST_TOKEN: Duration = Duration::from_secs(120);
+const FIRST_TOKEN: Duration = Duration::from_mins(2);
 /// Between two words; the slowest useful model writes one a second.
 const BETWEEN_TOKENS: Duration = Duration::from_secs(30);
 /// Tries of one request.

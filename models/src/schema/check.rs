@@ -1,5 +1,7 @@
 //! Compares a value with a schema.
 
+use std::fmt::Write as _;
+
 use serde_json::Value;
 
 use super::text::{is_date, is_date_time};
@@ -55,7 +57,8 @@ pub(super) fn check(node: &Node, value: &Value, at: &mut String) -> Result<(), M
             }
             let start = at.len();
             for (index, value) in values.iter().enumerate() {
-                at.push_str(&format!("/{index}"));
+                // Writing to a string cannot fail.
+                let _ = write!(at, "/{index}");
                 check(items, value, at)?;
                 at.truncate(start);
             }

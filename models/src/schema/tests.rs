@@ -109,7 +109,7 @@ fn what_is_not_understood_is_refused_and_named() {
 #[test]
 fn size_and_depth_are_limited() {
     let mut deep = json!({"type": "string"});
-    for _ in 0..MAX_DEPTH + 1 {
+    for _ in 0..=MAX_DEPTH {
         deep = json!({"type": "object", "properties": {"a": deep}});
     }
     assert!(
@@ -118,7 +118,7 @@ fn size_and_depth_are_limited() {
             .reason
             .contains("deeper")
     );
-    let wide: serde_json::Map<_, _> = (0..MAX_NODES + 1)
+    let wide: serde_json::Map<_, _> = (0..=MAX_NODES)
         .map(|n| (n.to_string(), json!({"type": "string"})))
         .collect();
     let wide = json!({"type": "object", "properties": wide});

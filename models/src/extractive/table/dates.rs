@@ -2,6 +2,8 @@
 //!
 //! A date is a span from its first day to its last moment, so that `after March 2024` and `in 2024` need no cases of their own.
 
+use std::fmt::Write as _;
+
 use crate::extractive::prompt::Prompt;
 
 /// Years that are taken for one where nothing else says so.
@@ -121,7 +123,8 @@ impl Span {
     pub(super) fn shown(self) -> String {
         let mut text = format!("{:04}", self.year);
         for part in [self.month, self.day].into_iter().flatten() {
-            text.push_str(&format!("-{part:02}"));
+            // Writing to a string cannot fail.
+            let _ = write!(text, "-{part:02}");
         }
         text
     }
@@ -137,10 +140,7 @@ fn number(word: &str) -> Option<u32> {
 
 fn month(word: &str) -> Option<u32> {
     let is_named = |names: &&str| names.split(' ').any(|name| name == word);
-    MONTHS
-        .iter()
-        .position(|names| is_named(&names))
-        .map(|at| at as u32 + 1)
+    MONTHS.iter().position(is_named).map(|at| at as u32 + 1)
 }
 
 #[cfg(test)]

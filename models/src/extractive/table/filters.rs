@@ -181,8 +181,9 @@ fn known_values<'a>(table: &'a Table<'_>) -> HashMap<String, Value<'a>> {
         }
     };
     for row in table.rows.iter() {
-        text.iter()
-            .for_each(|&column| learn(column, row.cell(column)));
+        for &column in &text {
+            learn(column, row.cell(column));
+        }
     }
     for &column in &text {
         let top = table.facts.columns[column].top.iter();

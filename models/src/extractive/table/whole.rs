@@ -207,14 +207,13 @@ fn range(
     };
     let name = &table.facts.columns[column].name;
     let (place, all) = (place(table, &ask.filters), over_all(table));
-    match (shown(0), shown(1)) {
-        (Some(min), Some(max)) => reply.say(&format!(
+    if let (Some(min), Some(max)) = (shown(0), shown(1)) {
+        reply.say(&format!(
             "The values of {name}{place} range from {min} to {max}{all}."
-        )),
-        _ => {
-            reply.not_answered();
-            reply.say(&format!("No row{place} has a value in {name}{all}."));
-        }
+        ));
+    } else {
+        reply.not_answered();
+        reply.say(&format!("No row{place} has a value in {name}{all}."));
     }
     Ok(())
 }
@@ -239,17 +238,16 @@ fn statistic(
     let number = |at: usize| cells.and_then(|cells| cells.get(at)?.number());
     let name = &table.facts.columns[column].name;
     let (place, all) = (place(table, &ask.filters), over_all(table));
-    match number(0) {
-        Some(value) => reply.say(&format!(
+    if let Some(value) = number(0) {
+        reply.say(&format!(
             "The {} of {name}{place} is {}, over {}{all}.",
             label(ask.operation),
             number::write(value),
             values(number(1).unwrap_or_default() as u64)
-        )),
-        None => {
-            reply.not_answered();
-            reply.say(&format!("No row{place} has a number in {name}{all}."));
-        }
+        ));
+    } else {
+        reply.not_answered();
+        reply.say(&format!("No row{place} has a number in {name}{all}."));
     }
     Ok(())
 }

@@ -178,7 +178,7 @@ impl Measure {
     pub(super) fn finish(self, state: State) -> Cell {
         match state {
             State::Count(count) => Cell::Integer(count.cast_signed()),
-            State::Distinct(seen) => Cell::Integer(seen.len() as i64),
+            State::Distinct(seen) => Cell::Integer(seen.len().cast_signed() as i64),
             State::Moments(moments) => self.of_moments(moments),
             State::Median(values) => median(values).map_or(Cell::Null, Cell::Number),
             State::Number(None) | State::Date(None) | State::Text(None) => Cell::Null,

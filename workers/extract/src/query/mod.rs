@@ -293,9 +293,9 @@ impl Filter {
     fn named_columns<'q>(&'q self, names: &mut Vec<&'q str>) {
         match self {
             Self::And(filters) | Self::Or(filters) => {
-                filters
-                    .iter()
-                    .for_each(|filter| filter.named_columns(names));
+                for filter in filters {
+                    filter.named_columns(names);
+                }
             }
             Self::Not(filter) => filter.named_columns(names),
             Self::Compare(comparison) => names.push(&comparison.column),

@@ -210,10 +210,9 @@ fn what_does_not_fit_is_a_typed_error() {
 
 #[test]
 fn results_and_groups_are_bounded() {
-    let rows: String = (0..12_000)
-        .map(|n| format!("{n},{}\n", "x".repeat(500)))
-        .collect();
-    let text = format!("id,text\n{rows}");
+    let cell = "x".repeat(500);
+    let rows: Vec<String> = (0..12_000).map(|n| format!("{n},{cell}")).collect();
+    let text = format!("id,text\n{}\n", rows.join("\n"));
     let shown = ask(&text, json!({"select": ["id"]}));
     assert_eq!((shown.rows.len(), shown.rows_left_out), (10_000, 2_000));
     let error = try_ask(&text, json!({})).unwrap_err();
@@ -337,7 +336,7 @@ proptest! {
             values.sort_by(f64::total_cmp);
             let n = values.len() as f64;
             let sum: f64 = values.iter().sum();
-            let middle = (values[(values.len() - 1) / 2] + values[values.len() / 2]) / 2.0;
+            let middle = f64::midpoint(values[(values.len() - 1) / 2], values[values.len() / 2]);
             let squares: f64 = values.iter().map(|value| (value - sum / n).powi(2)).sum();
             let mut different = values.clone();
             different.dedup();

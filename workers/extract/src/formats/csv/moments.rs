@@ -1,7 +1,7 @@
 //! Sum, mean and spread of numbers, without loss over millions of them.
 //!
 //! Whole numbers are summed exactly, the others with the error of each addition kept (Knuth's `TwoSum`). The spread is taken block by
-//! block around the block's first value and the blocks are merged by the formula of Chan, Golub and LeVeque ("Algorithms for
+//! block around the block's first value and the blocks are merged by the formula of Chan, Golub and `LeVeque` ("Algorithms for
 //! computing the sample variance", 1983): as stable as Welford's running update, without its division for every value.
 
 use super::number::Number;
@@ -183,9 +183,9 @@ mod tests {
     fn a_small_spread_far_from_zero_survives_many_blocks() {
         let values: Vec<f64> = (0..50_000).map(|n| 1e9 + f64::from(n % 7)).collect();
         let mut moments = Moments::default();
-        values
-            .iter()
-            .for_each(|&value| moments.observe(float(value)));
+        for &value in &values {
+            moments.observe(float(value));
+        }
         let (mean, stddev) = definition(&values);
         assert!((moments.mean().unwrap() - mean).abs() < 1e-3);
         assert!((moments.stddev().unwrap() - stddev).abs() < 1e-6);

@@ -22,7 +22,7 @@ const MAX_NAME: usize = 100;
 /// Follows the rows of a file.
 #[derive(Debug, Default)]
 pub(super) struct Parts {
-    parts: Vec<Part>,
+    found: Vec<Part>,
     /// Whether the row before had nothing in it.
     blank: bool,
     decimal_comma: bool,
@@ -51,7 +51,7 @@ impl Parts {
     #[inline]
     pub(super) fn observe(&mut self, record: &Record<'_>, number: u64) {
         let settled = !record.behind_gap && !self.blank;
-        match self.parts.last_mut() {
+        match self.found.last_mut() {
             Some(part) if settled && part.rows >= MIN_ROWS => part.rows += 1,
             _ => self.observe_border(record, number),
         }
@@ -69,7 +69,7 @@ impl Parts {
         let behind_gap = record.behind_gap || self.blank;
         self.blank = false;
         let cells = record.values();
-        match self.parts.last_mut() {
+        match self.found.last_mut() {
             Some(part) if !behind_gap => {
                 if part.rows == 1 {
                     part.has_names = are_names(&part.first, &cells, self.decimal_comma);
@@ -82,8 +82,8 @@ impl Parts {
     }
 
     fn begin(&mut self, cells: Vec<Vec<u8>>, number: u64) {
-        if self.parts.len() <= MAX_PARTS {
-            self.parts.push(Part {
+        if self.found.len() <= MAX_PARTS {
+            self.found.push(Part {
                 first_row: number,
                 rows: 1,
                 width: filled_width(&cells),
@@ -95,12 +95,12 @@ impl Parts {
 
     /// The tables of a file that has `names`; none when it is one.
     pub(super) fn finish(self, names: &[String]) -> Vec<TablePart> {
-        if self.parts.len() > MAX_PARTS {
+        if self.found.len() > MAX_PARTS {
             return Vec::new();
         }
         let mut tables: Vec<TablePart> = Vec::new();
         let mut width = 0;
-        for part in self.parts.into_iter().filter(|part| part.rows >= MIN_ROWS) {
+        for part in self.found.into_iter().filter(|part| part.rows >= MIN_ROWS) {
             match tables.last_mut() {
                 Some(table) if !part.has_names && part.width == width => {
                     table.last_row = part.first_row + part.rows - 1;

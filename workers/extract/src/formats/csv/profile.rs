@@ -43,7 +43,7 @@ pub(super) fn run(input: &mut Input, out: &mut dyn Output) -> Result<Table, Pars
     let mut pass = Pass::new(opened.names.len(), opened.dialect);
     pass.over(&mut opened.reader, out)?;
     opened.warn(out);
-    pass.into_table(opened, out)
+    Ok(pass.into_table(opened, out))
 }
 
 /// A table whose beginning was understood; its reader stands before the first data row.
@@ -204,7 +204,7 @@ impl Pass {
         self.sampling = self.sample.len() < SAMPLE_ROWS;
     }
 
-    fn into_table(self, opened: Opened<'_>, out: &mut dyn Output) -> Result<Table, ParseError> {
+    fn into_table(self, opened: Opened<'_>, out: &mut dyn Output) -> Table {
         let parts = self.parts.finish(&opened.names);
         warn_of_parts(&parts, out);
         let decimal_comma = self.shared.decimal_comma;
@@ -222,7 +222,7 @@ impl Pass {
         } else {
             Vec::new()
         };
-        Ok(Table {
+        Table {
             encoding: opened.reader.encoding().to_owned(),
             delimiter: char::from(opened.dialect.delimiter),
             quote: opened.dialect.quote.map(char::from),
@@ -235,7 +235,7 @@ impl Pass {
             sheet: None,
             drawn,
             parts,
-        })
+        }
     }
 }
 

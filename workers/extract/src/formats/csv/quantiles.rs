@@ -137,7 +137,7 @@ impl Sketch {
     }
 }
 
-/// The quantiles `shares` of values and how often each occurs, between two values by their distance (as NumPy, R type 7 and
+/// The quantiles `shares` of values and how often each occurs, between two values by their distance (as `NumPy`, R type 7 and
 /// `quantile_cont` do). `None` when there are no values.
 pub(super) fn quantiles<const N: usize>(
     mut weighted: Vec<(f64, u64)>,
