@@ -19,7 +19,7 @@ only '\bcandle_(core|nn|transformers)::'        '^models/'                      
 only '\b(pdf_extract|lopdf|hayro[a-z_]*|image|csv)::' '^workers/extract/'               'parsers stand only in workers/extract/'
 # Children that read hostile bytes are started in few places, and nowhere but in them do the formats run.
 only '\bParserPool::start\b'                    '^(workers/|src/http/pages/studio.rs|src/cli/(extract|doctor/machine).rs)' 'parser pools are started by workers, the studio, quire extract and doctor only'
-only 'quire_extract::formats|\bformats::FORMATS' '^workers/extract/'                    'formats run in the parser child only'
+only 'quire_extract::formats|\bformats::FORMATS' '^(workers/extract|fuzz)/'                   'formats run in the parser child only'
 only '\bapalis(_core|_postgres)?::'             '^(workers/src|store)/'                 'apalis stands only in workers/ and store/'
 only 'Utc::now\(|SystemTime::now\('             '^(store/src/clock.rs|tests/|benches/|store/tests|.*/testing)' 'time comes from store/src/clock.rs'
 only '\btokio::'                                '^(src|store|workers/src|tests|benches)/' 'models/ and workers/extract/ have no async runtime'

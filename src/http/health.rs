@@ -65,6 +65,9 @@ pub struct Models {
     /// Who answers jobs that do not say: `auto`, `extractive`, `generate`, `remote` or a model.
     #[schema(example = "auto")]
     engine: String,
+    /// The generative model of this process: `ready`, `loading`, `not_installed` or `failed`.
+    #[schema(example = "not_installed")]
+    generate: &'static str,
     /// The remote model: `not_set_up`, `ready`, `resting` after failures, `on_trial` before it is trusted again.
     #[schema(example = "not_set_up")]
     remote: &'static str,
@@ -113,6 +116,7 @@ pub async fn health(State(state): State<AppState>) -> Json<Health> {
         models: Models {
             embedder: state.models.state().as_str(),
             engine: state.models.usual().to_string(),
+            generate: state.models.generate().as_str(),
             remote: state.models.remote(),
         },
         sandbox: state.workers.as_ref().map(|workers| Sandbox {
@@ -196,13 +200,14 @@ mod tests {
             models: Models {
                 embedder: "ready",
                 engine: "auto".into(),
+                generate: "not_installed",
                 remote: "not_set_up",
             },
             sandbox: None,
         };
         assert_eq!(
             serde_json::to_string(&health).unwrap(),
-            r#"{"status":"healthy","backend_client":{"url":"http://127.0.0.1:8000","available":true},"version":"0.1.0","database":{"available":true},"models":{"embedder":"ready","engine":"auto","remote":"not_set_up"},"sandbox":null}"#
+            r#"{"status":"healthy","backend_client":{"url":"http://127.0.0.1:8000","available":true},"version":"0.1.0","database":{"available":true},"models":{"embedder":"ready","engine":"auto","generate":"not_installed","remote":"not_set_up"},"sandbox":null}"#
         );
     }
 }

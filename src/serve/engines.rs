@@ -7,8 +7,9 @@ use std::sync::{
 };
 
 use quire_models::{
-    Embedder, EngineChoice, Extractive, Grounded, ModelDir, ModelError, Remote,
-    open_default_embedder, remote::BreakerState,
+    Catalog, Embedder, EngineChoice, Extractive, Generate, GenerateOptions, Generator, Grounded,
+    ModelDir, ModelError, ModelKind, ModelSpec, Remote, open_default_embedder,
+    remote::BreakerState,
 };
 use quire_workers::{Engines, Slot};
 
@@ -43,6 +44,8 @@ impl ModelState {
 #[derive(Clone)]
 pub struct Loading {
     state: Arc<AtomicU8>,
+    /// How far the generative model is.
+    generate: Arc<AtomicU8>,
     usual: EngineChoice,
     remote: Option<Arc<Remote>>,
 }
@@ -50,18 +53,19 @@ pub struct Loading {
 impl Loading {
     /// How far it is.
     pub fn state(&self) -> ModelState {
-        match self.state.load(Ordering::Acquire) {
-            0 => ModelState::Loading,
-            1 => ModelState::Ready,
-            2 => ModelState::NotInstalled,
-            _ => ModelState::Failed,
-        }
+        read(&self.state)
+    }
+
+    /// How far the generative model is.
+    pub fn generate(&self) -> ModelState {
+        read(&self.generate)
     }
 
     /// A state that never changes, for processes and tests without a model.
     pub fn fixed(state: ModelState) -> Self {
         Self {
             state: Arc::new(AtomicU8::new(state as u8)),
+            generate: Arc::new(AtomicU8::new(state as u8)),
             usual: EngineChoice::Extractive,
             remote: None,
         }
@@ -87,6 +91,15 @@ impl Loading {
     }
 }
 
+fn read(state: &AtomicU8) -> ModelState {
+    match state.load(Ordering::Acquire) {
+        0 => ModelState::Loading,
+        1 => ModelState::Ready,
+        2 => ModelState::NotInstalled,
+        _ => ModelState::Failed,
+    }
+}
+
 /// Starts with the lexical engine and loads the default model on a thread of its own.
 pub fn start(config: &Config) -> (Arc<Engines>, Loading) {
     #[cfg(debug_assertions)]
@@ -109,10 +122,16 @@ pub fn start(config: &Config) -> (Arc<Engines>, Loading) {
     };
     install(&engines, remote.as_ref(), None);
     let dir = ModelDir::new(&config.models_dir);
-    let (target, state) = (Arc::clone(&engines), loading.clone());
+    let (target, state, usual) = (Arc::clone(&engines), loading.clone(), config.engine.clone());
     let thread = std::thread::Builder::new()
         .name("quire-model-load".into())
-        .spawn(move || state.set(load(&dir, &target, remote.as_ref())));
+        .spawn(move || {
+            let embedder = load(&dir, &state);
+            if embedder.is_some() {
+                install(&target, remote.as_ref(), embedder.as_ref());
+            }
+            load_generative(&dir, &usual, &target, embedder, &state);
+        });
     if let Err(error) = thread {
         tracing::error!(%error, "the model cannot be loaded");
         loading.set(ModelState::Failed);
@@ -133,7 +152,7 @@ fn script() -> Option<quire_models::scripted::Scripted> {
     }
 }
 
-fn load(dir: &ModelDir, engines: &Engines, remote: Option<&Arc<Remote>>) -> ModelState {
+fn load(dir: &ModelDir, loading: &Loading) -> Option<Arc<dyn Embedder>> {
     let started = std::time::Instant::now();
     match open_default_embedder(dir) {
         Ok(embedder) => {
@@ -142,20 +161,65 @@ fn load(dir: &ModelDir, engines: &Engines, remote: Option<&Arc<Remote>>) -> Mode
                 duration_ms = started.elapsed().as_millis() as u64,
                 "model loaded"
             );
-            install(engines, remote, Some(&embedder));
-            ModelState::Ready
+            loading.set(ModelState::Ready);
+            Some(embedder)
         }
         Err(ModelError::NotInstalled { model }) => {
             tracing::warn!(
                 model.id = model,
                 "model is not installed, answers are found by words only; `quire models pull` installs it"
             );
-            ModelState::NotInstalled
+            loading.set(ModelState::NotInstalled);
+            None
         }
         Err(error) => {
             tracing::error!(%error, "model cannot be used, answers are found by words only");
+            loading.set(ModelState::Failed);
+            None
+        }
+    }
+}
+
+/// Puts the generative model in use that the settings name, or the default one, when it is installed. Its weights are read at the
+/// first request.
+fn load_generative(
+    dir: &ModelDir,
+    usual: &EngineChoice,
+    engines: &Engines,
+    embedder: Option<Arc<dyn Embedder>>,
+    loading: &Loading,
+) {
+    let Some(model) = generative(usual) else {
+        return;
+    };
+    let state = match Generate::open(dir, model, GenerateOptions::default()) {
+        Ok(generate) => {
+            let generator: Arc<dyn Generator> = Arc::new(generate);
+            let engine = Arc::new(Grounded::new(generator, embedder));
+            engines.set_generate(&model.id, Slot::There(engine));
+            tracing::info!(model.id = model.id, "generative model is in use");
+            ModelState::Ready
+        }
+        Err(ModelError::NotInstalled { model }) => {
+            let reason = format!("`quire models pull {model}` installs its model");
+            engines.set_generate(&model, Slot::Missing(reason));
+            ModelState::NotInstalled
+        }
+        Err(error) => {
+            tracing::error!(%error, model.id = model.id, "generative model cannot be used");
+            let reason = "its model cannot be used, as the log of the server says";
+            engines.set_generate(&model.id, Slot::Missing(reason.to_owned()));
             ModelState::Failed
         }
+    };
+    loading.generate.store(state as u8, Ordering::Release);
+}
+
+fn generative(usual: &EngineChoice) -> Option<&'static ModelSpec> {
+    let catalog = Catalog::builtin();
+    match usual {
+        EngineChoice::Generate(Some(id)) => catalog.find(id),
+        _ => catalog.default_of(ModelKind::Generate),
     }
 }
 

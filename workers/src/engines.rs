@@ -19,6 +19,8 @@ struct Inner {
     usual: EngineChoice,
     extractive: Arc<dyn AnswerEngine>,
     generate: Slot,
+    /// The model behind `generate`, when it is there.
+    generate_model: Option<String>,
     remote: Slot,
 }
 
@@ -39,6 +41,7 @@ impl Engines {
                 usual: EngineChoice::Auto,
                 extractive,
                 generate: missing(),
+                generate_model: None,
                 remote: missing(),
             }),
         }
@@ -54,9 +57,11 @@ impl Engines {
         self.inner.write().extractive = engine;
     }
 
-    /// Later jobs use this engine that runs a model in this process.
-    pub fn set_generate(&self, slot: Slot) {
-        self.inner.write().generate = slot;
+    /// Later jobs use this engine that runs `model` in this process.
+    pub fn set_generate(&self, model: &str, slot: Slot) {
+        let mut inner = self.inner.write();
+        inner.generate_model = matches!(slot, Slot::There(_)).then(|| model.to_owned());
+        inner.generate = slot;
     }
 
     /// Later jobs use this engine that asks a model elsewhere.
@@ -82,6 +87,11 @@ impl Inner {
     fn choose(&self, choice: &EngineChoice) -> Arc<dyn AnswerEngine> {
         match choice {
             EngineChoice::Extractive => Arc::clone(&self.extractive),
+            EngineChoice::Generate(Some(model))
+                if self.generate_model.as_ref().is_some_and(|id| id != model) =>
+            {
+                self.instead("generate", &format!("it runs another model than {model}"))
+            }
             EngineChoice::Generate(_) => self.or_extractive(&self.generate, "generate"),
             EngineChoice::Remote => self.or_extractive(&self.remote, "remote"),
             EngineChoice::Auto => match (&self.remote, &self.generate) {

@@ -124,6 +124,7 @@ impl From<ModelError> for Failure {
                 Self::snooze(error.code(), error.to_string())
             }
             ModelError::Refused(_)
+            | ModelError::PromptTooLong { .. }
             | ModelError::SchemaUnsupported { .. }
             | ModelError::Schema(_) => Self::Fail {
                 code: error.code(),

@@ -1,6 +1,6 @@
 //! `TestApp`: the whole service in this process, on a fresh database and port.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
 
 use quire::{
     config::{Config, Overrides},
@@ -9,6 +9,8 @@ use quire::{
 use quire_models::scripted::Scripted;
 use quire_store::{Store, StoreOptions, history::JobLine, testing::TestDb};
 use tempfile::TempDir;
+
+use super::client::PATIENCE;
 
 /// A running service. Call [`TestApp::stop`] at the end: it ends the service the way SIGTERM does.
 pub struct TestApp {
@@ -166,14 +168,21 @@ impl TestApp {
     }
 }
 
+/// A machine that compiles beside the tests may be slow to answer.
 async fn connect(url: &str) -> Store {
-    Store::connect(&StoreOptions {
+    let options = StoreOptions {
         url: url.to_owned(),
         max_connections: 10,
         role: "quire-test",
-    })
-    .await
-    .unwrap()
+    };
+    let begun = Instant::now();
+    loop {
+        match Store::connect(&options).await {
+            Ok(store) => return store,
+            Err(error) if error.is_unavailable() && begun.elapsed() < PATIENCE => {}
+            Err(error) => panic!("{url}: {error}"),
+        }
+    }
 }
 
 fn config(data: &TempDir, options: &TestOptions) -> Config {
