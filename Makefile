@@ -56,6 +56,7 @@ eval: ## Ask the extractive engine the questions of models/eval about real docum
 	cargo build --workspace --bins
 	@QUIRE_MODELS_DIR=$(TEST_MODELS) target/debug/quire models pull
 	scripts/eval.sh $(CORPUS) $(TEST_MODELS)
+
 bench-extract: ## Print extraction beside other libraries; ARGS="--quick --seed 7 --only pdf --annotated DIR", QUIRE_CORPUS=DIR
 	@scripts/bench-extract.sh $(ARGS)
 
