@@ -5,17 +5,19 @@
 
 use axum::{extract::State, response::Response};
 use bytes::Bytes;
-use http::{
-    HeaderMap, HeaderValue,
-    header::{ACCEPT, VARY},
-};
-use quire_extract::{Budget, ChunkOptions, Document, EXTRACTOR_VERSION, chunks, markdown};
-use quire_store::{Job, JobState, Owner, Stage};
+use http::HeaderMap;
+use quire_extract::{Budget, ChunkOptions, Document, EXTRACTOR_VERSION, markdown};
+use quire_store::{Job, Owner, Stage};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{conditional, job_view::status_of, jobs::JobPath, query::Parameters};
+use super::{
+    format::{Format, chunk_lines, csv_rows},
+    jobs::JobPath,
+    query::Parameters,
+    result::must_be_completed,
+};
 use crate::{
     app::AppState,
     error::{ApiError, ErrorBody},
@@ -27,14 +29,11 @@ const CHARACTERS: std::ops::RangeInclusive<usize> = 50..=100_000;
 /// The same in tokens.
 const TOKENS: std::ops::RangeInclusive<usize> = 16..=25_000;
 
-/// The type of lines of JSON.
-pub const JSON_LINES: &str = "application/x-ndjson";
-
 /// Query of `GET /api/jobs/{id}/document`, beside that of its pieces.
 #[derive(Debug, Default, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub struct DocumentQuery {
-    /// `json`, `md`, `text` or `chunks`; without it the `Accept` header decides.
+    /// `json`, `md`, `text`, `csv` for the rows of a table, or `chunks`; without it the `Accept` header decides.
     #[param(example = "md")]
     format: Option<String>,
 }
@@ -65,15 +64,6 @@ pub struct DocumentReply {
     pub data: Document,
 }
 
-/// How a document is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Format {
-    Json,
-    Markdown,
-    Text,
-    Chunks,
-}
-
 /// Gives what was read out of the file.
 ///
 /// With `format=chunks` it comes as JSON lines: `index`, `page` or `rows`, `start`, `end`, `text`; the text of a piece is exactly the
@@ -81,7 +71,7 @@ enum Format {
 #[utoipa::path(get, path = "/api/jobs/{id}/document", tag = "jobs",
     params(("id" = String, Path), DocumentQuery, ChunkQuery, ("If-None-Match" = Option<String>, Header)),
     responses(
-        (status = 200, content((DocumentReply = "application/json"), (String = "text/markdown"), (String = "text/plain"), (String = "application/x-ndjson"))),
+        (status = 200, content((DocumentReply = "application/json"), (String = "text/markdown"), (String = "text/plain"), (String = "text/csv"), (String = "application/x-ndjson"))),
         (status = 304, description = "the client's copy is current"),
         (status = 404, body = ErrorBody, description = "`not_found`: no such job, or its document is no longer stored"),
         (status = 409, body = ErrorBody, description = "`not_finished`: the file has not been read yet; ask again after `Retry-After`"),
@@ -107,14 +97,10 @@ pub async fn show(
         .await?
         .ok_or(ApiError::NotFound("document"))?;
     // A document of a thousand pages takes many milliseconds to decode and encode.
-    let body = tokio::task::spawn_blocking(move || format.body(document, options))
+    let body = tokio::task::spawn_blocking(move || body(format, document, options))
         .await
         .map_err(ApiError::internal)??;
-    let mut response = conditional::reply(&headers, format.content_type(), body);
-    response
-        .headers_mut()
-        .append(VARY, HeaderValue::from_name(ACCEPT));
-    Ok(response)
+    Ok(format.reply(&headers, body))
 }
 
 /// The file was read once the job has come to its second stage, however that ends.
@@ -122,16 +108,7 @@ fn must_be_read(job: &Job) -> Result<(), ApiError> {
     if job.stage == Stage::Answer {
         return Ok(());
     }
-    match job.state {
-        JobState::Completed => Ok(()),
-        JobState::Failed | JobState::Dead => {
-            let why = job.error_message.as_deref();
-            let why = why.unwrap_or("no reason is stored");
-            Err(ApiError::JobFailed(format!("the job failed: {why}")))
-        }
-        JobState::Cancelled => Err(ApiError::JobFailed("the job was cancelled".to_owned())),
-        unread => Err(ApiError::NotFinished(status_of(unread))),
-    }
+    must_be_completed(job)
 }
 
 impl ChunkQuery {
@@ -175,69 +152,23 @@ fn number(
     }
 }
 
-/// The pieces of a document as lines of JSON.
-pub fn chunk_lines(document: &Document, options: ChunkOptions) -> Result<Bytes, ApiError> {
-    let mut lines = Vec::new();
-    for chunk in chunks(document, options) {
-        serde_json::to_writer(&mut lines, &chunk).map_err(ApiError::internal)?;
-        lines.push(b'\n');
-    }
-    Ok(lines.into())
-}
-
-impl Format {
-    fn choose(format: Option<&str>, headers: &HeaderMap) -> Result<Self, ApiError> {
-        match format {
-            None => Ok(Self::accepted(headers)),
-            Some("json") => Ok(Self::Json),
-            Some("md" | "markdown") => Ok(Self::Markdown),
-            Some("text" | "txt") => Ok(Self::Text),
-            Some("chunks" | "jsonl") => Ok(Self::Chunks),
-            Some(_) => Err(ApiError::field(
-                "format",
-                "unknown",
-                "is not one of json, md, text, chunks",
-            )),
+fn body(format: Format, document: Value, options: ChunkOptions) -> Result<Bytes, ApiError> {
+    let document: Document = serde_json::from_value(document).map_err(ApiError::internal)?;
+    Ok(match format {
+        Format::Json => {
+            let reply = DocumentReply {
+                success: true,
+                data: document,
+            };
+            serde_json::to_vec(&reply)
+                .map_err(ApiError::internal)?
+                .into()
         }
-    }
-
-    fn accepted(headers: &HeaderMap) -> Self {
-        let known = conditional::accepted(headers, |name| match name {
-            "application/json" | "application/*" | "*/*" => Some(Self::Json),
-            "text/markdown" => Some(Self::Markdown),
-            "text/plain" | "text/*" => Some(Self::Text),
-            JSON_LINES => Some(Self::Chunks),
-            _ => None,
-        });
-        known.unwrap_or(Self::Json)
-    }
-
-    fn content_type(self) -> &'static str {
-        match self {
-            Self::Json => "application/json",
-            Self::Markdown => "text/markdown; charset=utf-8",
-            Self::Text => "text/plain; charset=utf-8",
-            Self::Chunks => JSON_LINES,
-        }
-    }
-
-    fn body(self, document: Value, options: ChunkOptions) -> Result<Bytes, ApiError> {
-        let document: Document = serde_json::from_value(document).map_err(ApiError::internal)?;
-        Ok(match self {
-            Self::Json => {
-                let reply = DocumentReply {
-                    success: true,
-                    data: document,
-                };
-                serde_json::to_vec(&reply)
-                    .map_err(ApiError::internal)?
-                    .into()
-            }
-            Self::Markdown => markdown::document(&document).into(),
-            Self::Text => markdown::plain(&document).into(),
-            Self::Chunks => chunk_lines(&document, options)?,
-        })
-    }
+        Format::Markdown => markdown::document(&document).into(),
+        Format::Text => markdown::plain(&document).into(),
+        Format::Csv => csv_rows(document)?,
+        Format::Chunks => chunk_lines(&document, options)?,
+    })
 }
 
 #[cfg(test)]
@@ -278,21 +209,5 @@ mod tests {
                 "{characters:?} {tokens:?} {overlap:?}"
             );
         }
-    }
-
-    #[test]
-    fn the_query_decides_before_the_header() {
-        let mut headers = HeaderMap::new();
-        assert_eq!(Format::choose(None, &headers).unwrap(), Format::Json);
-        headers.insert(
-            ACCEPT,
-            HeaderValue::from_static("text/html, application/x-ndjson;q=0.5"),
-        );
-        assert_eq!(Format::choose(None, &headers).unwrap(), Format::Chunks);
-        assert_eq!(
-            Format::choose(Some("md"), &headers).unwrap(),
-            Format::Markdown
-        );
-        assert!(Format::choose(Some("pdf"), &headers).is_err());
     }
 }

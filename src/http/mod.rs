@@ -13,6 +13,7 @@ pub mod delete;
 pub mod docs;
 pub mod document;
 pub mod edge;
+pub mod format;
 pub mod head;
 pub mod health;
 pub mod intake;
