@@ -56,8 +56,8 @@ pub use examine::{Examination, FileRows, HeldJob, free_bytes};
 pub use ids::{BatchId, FileId, JobId, Owner};
 pub use job::{Job, JobState, Stage, UnknownWord};
 pub use jobs::{
-    AnswerOptions, BadCursor, CancelOutcome, Created, Extraction, Idempotency, JobCursor,
-    JobFilter, JobPage, MAX_FAILURES, MAX_SNOOZES, NewUpload, RetryOutcome,
+    AnswerOptions, Answering, BadCursor, CancelOutcome, Created, Extraction, Idempotency,
+    JobCursor, JobFilter, JobPage, MAX_FAILURES, MAX_SNOOZES, NewUpload, RetryOutcome,
 };
 pub use lease::Lease;
 pub use order::{Confidence, Estimate, MoveOutcome};

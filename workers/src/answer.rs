@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use quire_extract::{Document, EXTRACTOR_VERSION};
 use quire_models::{Answer, AnswerRequest, AnswerSink, ModelError, QueryTable, Schema};
-use quire_store::{AttemptWriter, Lease, Stage};
+use quire_store::{Answering, AttemptWriter, Lease, Stage};
 
 use crate::{
     context::Context, failure::Failure, passages, persist::persist, pulse::Pulse, running::Entered,
@@ -20,15 +20,12 @@ pub(crate) async fn run(
     context: &Arc<Context>,
     entered: &Entered,
 ) -> Result<(), Failure> {
-    let document = context
-        .store
-        .document(&lease.job.sha256, EXTRACTOR_VERSION.cast_signed())
-        .await?;
+    let version = EXTRACTOR_VERSION.cast_signed();
+    let Answering { document, options } = context.store.answering(lease, version).await?;
     let document =
         document.ok_or_else(|| Failure::internal("the extracted document is no longer stored"))?;
     let writer = context.store.writer(lease);
     writer.progress(ANSWER_RANGE.0 as u8, Stage::Answer, 0, None);
-    let options = context.store.answer_options(lease.job.id).await?;
     let schema = options.schema.map(Schema::from_value).transpose();
     let schema = schema
         .map_err(|e| ModelError::Schema(format!("the stored schema is not known here: {e}")))?;

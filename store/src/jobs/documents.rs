@@ -7,7 +7,8 @@ use serde_json::Value;
 use sqlx::PgConnection;
 
 use crate::{
-    error::StoreError, ids::Owner, lease::Lease, password::Password, store::Store, text::clean_json,
+    error::StoreError, ids::Owner, jobs::AnswerOptions, lease::Lease, password::Password,
+    store::Store, text::clean_json,
 };
 
 /// What an extraction begins with.
@@ -17,6 +18,15 @@ pub struct Extraction {
     pub document: Option<Value>,
     /// Opens the file.
     pub password: Option<Password>,
+}
+
+/// What answering begins with.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Answering {
+    /// What was read out of the file.
+    pub document: Option<Value>,
+    /// How the job is to be answered.
+    pub options: AnswerOptions,
 }
 
 impl Store {
@@ -46,28 +56,34 @@ impl Store {
         })
     }
 
-    /// The document of a file with these bytes, by this version of the extractor, whoever uploaded it first. For workers, who
-    /// hold the bytes anyway; what is shown to a user comes from [`Store::document_of`].
-    pub async fn document(
-        &self,
-        sha256: &[u8; 32],
-        version: i32,
-    ) -> Result<Option<Value>, StoreError> {
-        let content = sqlx::query_scalar!(
-            "select content
-             from quire.documents
-             where sha256 = $1 and version = $2
-             order by created_at
-             limit 1",
-            &sha256[..],
+    /// What answering begins with: the document of the lease's file, by this version of the extractor, whoever uploaded it first, and
+    /// how the job is to be answered. What is shown to a user comes from [`Store::document_of`].
+    pub async fn answering(&self, lease: &Lease, version: i32) -> Result<Answering, StoreError> {
+        let found = sqlx::query!(
+            r#"select j.model, j.schema,
+                      (select content
+                       from quire.documents
+                       where sha256 = $2 and version = $3
+                       order by created_at
+                       limit 1) as document
+               from quire.jobs j
+               where j.id = $1"#,
+            lease.job.id.0,
+            &lease.job.sha256[..],
             version,
         )
-        .fetch_optional(&self.pool)
+        .fetch_one(&self.pool)
         .await?;
-        Ok(content)
+        Ok(Answering {
+            document: found.document,
+            options: AnswerOptions {
+                model: found.model,
+                schema: found.schema,
+            },
+        })
     }
 
-    /// The same, of this owner only.
+    /// The document of a file with these bytes, by this version of the extractor, of this owner.
     pub async fn document_of(
         &self,
         owner: Owner,

@@ -25,7 +25,7 @@ mod types;
 mod waiting;
 
 pub use cursor::{BadCursor, JobCursor};
-pub use documents::Extraction;
+pub use documents::{Answering, Extraction};
 pub use fail::MAX_FAILURES;
 pub use snooze::MAX_SNOOZES;
 pub use types::{

@@ -5,23 +5,7 @@ use sqlx::PgConnection;
 use uuid::Uuid;
 
 use super::types::{AnswerOptions, NewUpload};
-use crate::{error::StoreError, ids::JobId, store::Store, text::clean_json};
-
-impl Store {
-    /// How a job is to be answered; nothing special when the job is gone.
-    pub async fn answer_options(&self, job: JobId) -> Result<AnswerOptions, StoreError> {
-        let options = sqlx::query_as!(
-            AnswerOptions,
-            "select model, schema
-             from quire.jobs
-             where id = $1",
-            job.0,
-        )
-        .fetch_optional(&self.pool)
-        .await?;
-        Ok(options.unwrap_or_default())
-    }
-}
+use crate::{error::StoreError, text::clean_json};
 
 /// Keeps the options of new jobs. Ids of uploads that became no job match nothing.
 pub(super) async fn keep(

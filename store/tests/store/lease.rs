@@ -109,10 +109,18 @@ async fn extraction_hands_over_to_answering() {
         (job.state, job.stage, job.progress, job.attempt),
         (JobState::Queued, Stage::Answer, 40, 0)
     );
-    let kept = quire.store.document(&lease.job.sha256, 1).await.unwrap();
+    let kept = quire
+        .store
+        .document_of(Owner::LOCAL, &lease.job.sha256, 1)
+        .await
+        .unwrap();
     assert_eq!(kept, Some(json!({"pages": [{"text": "a\u{fffd}b"}]})));
     assert_eq!(
-        quire.store.document(&lease.job.sha256, 2).await.unwrap(),
+        quire
+            .store
+            .document_of(Owner::LOCAL, &lease.job.sha256, 2)
+            .await
+            .unwrap(),
         None
     );
     assert_eq!(
