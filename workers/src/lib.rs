@@ -12,7 +12,6 @@ mod extract;
 mod failure;
 mod housekeeping;
 mod maintenance;
-mod notifications;
 mod passages;
 mod persist;
 mod pulse;

@@ -1,4 +1,4 @@
-//! The apalis workers: some for each queue, with the guards that its 1.0 needs.
+//! The apalis workers: one for each queue, with the guards that its 1.0 needs.
 //!
 //! Never `.timeout()`, `.catch_panic()`, `.retry()` or `.parallelize()`: those layers leave rows `Running` for ever
 //! (`research/queue.md`, findings 5 and 6). One ticket is fetched at a time, because heartbeats stop while fetched
@@ -10,18 +10,12 @@ use std::{
 };
 
 use apalis::prelude::*;
-use apalis_postgres::{Config, PostgresStorage};
-use futures_util::future::join_all;
+use apalis_postgres::{Config, PostgresStorage, Pubsub};
 use quire_store::{Call, QUEUE_ANSWER, QUEUE_EXTRACT};
 use tokio_util::sync::CancellationToken;
 use ulid::Ulid;
 
-use crate::{WorkerConfig, context::Context, notifications::Notifications, run, wakeups::Wakeups};
-
-/// apalis workers of one queue in this process, among which its slots are divided. Each fetches one ticket at a time and writes
-/// down what it has done before it fetches the next. On two busy cores four get 1.28 times as much done as one (123 whole jobs a
-/// second against 96 in one run of `store/benches/queue`); on idle ones it makes no difference (255 against 259).
-const MOST_FETCHERS: usize = 4;
+use crate::{WorkerConfig, context::Context, run, wakeups::Wakeups};
 
 /// NOTIFY wakes a worker at once; this finds what a lost notification would leave (findings 11 to 13).
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -35,35 +29,16 @@ const RESTART_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duratio
 /// Runs the workers of every queue until `intake` is cancelled and the last handler has returned.
 pub(crate) async fn run(context: Arc<Context>, config: WorkerConfig, intake: CancellationToken) {
     tokio::join!(
-        queue(&context, QUEUE_EXTRACT, config.extract_slots, &intake),
-        queue(&context, QUEUE_ANSWER, config.answer_slots, &intake),
+        keep_running(&context, QUEUE_EXTRACT, config.extract_slots, &intake),
+        keep_running(&context, QUEUE_ANSWER, config.answer_slots, &intake),
     );
-}
-
-async fn queue(
-    context: &Arc<Context>,
-    name: &'static str,
-    slots: usize,
-    intake: &CancellationToken,
-) {
-    let notifications = Notifications::of(name);
-    let fetchers = slots.clamp(1, MOST_FETCHERS);
-    let workers = (0..fetchers).map(|number| {
-        let share = slots / fetchers + usize::from(number < slots % fetchers);
-        keep_running(context, (name, &notifications), share, intake)
-    });
-    // Ends with the workers: the listener has nothing to finish.
-    tokio::select! {
-        _ = join_all(workers) => {}
-        () = notifications.listen(&context.store) => {}
-    }
 }
 
 /// Starts the worker of `queue` again whenever it fails, as each does when the database goes away (finding 15). Not with apalis'
 /// monitor: that restarts without a pause, or waits for its stop signal although its workers are dead.
 async fn keep_running(
     context: &Arc<Context>,
-    (queue, notifications): (&'static str, &Notifications),
+    queue: &'static str,
     slots: usize,
     intake: &CancellationToken,
 ) {
@@ -77,13 +52,7 @@ async fn keep_running(
             break;
         }
         let started = Instant::now();
-        let worker = run_worker(
-            Arc::clone(context),
-            (queue, notifications),
-            slots,
-            intake.clone(),
-        );
-        let Err(error) = worker.await else {
+        let Err(error) = run_worker(Arc::clone(context), queue, slots, intake.clone()).await else {
             continue;
         };
         pause = if started.elapsed() > last {
@@ -99,7 +68,7 @@ async fn keep_running(
 
 async fn run_worker(
     context: Arc<Context>,
-    (queue, notifications): (&'static str, &Notifications),
+    queue: &'static str,
     slots: usize,
     intake: CancellationToken,
 ) -> Result<(), WorkerError> {
@@ -112,7 +81,8 @@ async fn run_worker(
                 .missed_heartbeats(MISSED_HEARTBEATS),
         )
         .poll_with_interval(POLL_INTERVAL);
-    let backend = PollWith::new(backend, Wakeups::new(notifications.follow()));
+    let notifications = Pubsub::new(context.store.pool().clone(), queue.to_owned());
+    let backend = PollWith::new(backend, Wakeups::new(notifications));
     let worker = WorkerBuilder::new(format!(
         "{}{queue}/{}",
         context.apalis_prefix,

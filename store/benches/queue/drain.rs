@@ -11,7 +11,6 @@ use std::{
 
 use apalis::prelude::*;
 use apalis_postgres::{Config, PostgresStorage, queries::push_tasks};
-use futures_util::future::join_all;
 use quire_store::{JobState, QUEUE_ANSWER, QUEUE_EXTRACT, Stage, Store, Ticket, WorkerGuard};
 use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
@@ -22,8 +21,6 @@ use crate::{Figure, database::Server, enqueue};
 const JOBS: usize = 2_000;
 /// Jobs that one worker process may run at once in each queue.
 const SLOTS: usize = 64;
-/// apalis workers for each queue, among which the slots are divided.
-const FETCHERS: [usize; 3] = [1, 2, 4];
 /// Between two looks at an empty queue: the answering worker is faster than the extracting one.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// Tickets fetched at once, of how many; one at once is what the service does.
@@ -45,12 +42,14 @@ pub async fn measure(server: &Server) -> Vec<Figure> {
         let took = entries(store.pool(), batch, count).await;
         figures.push(Figure::rate(what, "5,000/s", count, took));
     }
-    for fetchers in FETCHERS {
-        enqueue::uploads(&store, 1, 1_000, JOBS).await;
-        let took = jobs(&store, fetchers).await;
-        let what = format!("no-op jobs, whole life, {fetchers} fetching workers for each queue");
-        figures.push(Figure::rate(what, "5,000/s", JOBS, took));
-    }
+    enqueue::uploads(&store, 1, 1_000, JOBS).await;
+    let took = jobs(&store).await;
+    figures.push(Figure::rate(
+        "no-op jobs, whole life, as the service runs them",
+        "5,000/s",
+        JOBS,
+        took,
+    ));
     store.close().await;
     figures
 }
@@ -119,40 +118,31 @@ struct Context {
 }
 
 /// Every waiting job, with workers set up as the service sets them up.
-async fn jobs(store: &Store, fetchers: usize) -> Duration {
-    let guard = store
-        .register_worker(&format!("bench-{fetchers}"))
-        .await
-        .unwrap();
+async fn jobs(store: &Store) -> Duration {
+    let guard = store.register_worker("bench").await.unwrap();
     let context = Context {
         store: store.clone(),
         worker: guard.name().into(),
         counter: Counter::of(JOBS),
     };
     let started = Instant::now();
-    let workers = (0..fetchers).flat_map(|number| {
-        [QUEUE_EXTRACT, QUEUE_ANSWER]
-            .map(|queue| fetch(&context, &guard, (queue, number), fetchers))
-    });
-    join_all(workers).await;
+    tokio::join!(
+        queue(&context, &guard, QUEUE_EXTRACT),
+        queue(&context, &guard, QUEUE_ANSWER)
+    );
     let took = started.elapsed();
     guard.stop().await;
     took
 }
 
-async fn fetch(
-    context: &Context,
-    guard: &WorkerGuard,
-    (queue, number): (&'static str, usize),
-    fetchers: usize,
-) {
+async fn queue(context: &Context, guard: &WorkerGuard, queue: &'static str) {
     let pool = context.store.pool();
     let backend = PostgresStorage::<Ticket>::new(pool)
         .with_config(Config::default().queue(queue).batch_size(1))
         .poll_with_interval(LOOK_EVERY);
-    let worker = WorkerBuilder::new(guard.apalis_name(&format!("{queue}/{number}")))
+    let worker = WorkerBuilder::new(guard.apalis_name(queue))
         .backend(backend)
-        .concurrency(SLOTS / fetchers)
+        .concurrency(SLOTS)
         .data(context.clone())
         .build(job);
     let ended = context.counter.clone().ended();
