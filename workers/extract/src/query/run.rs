@@ -67,7 +67,7 @@ impl<'p> Pass<'p> {
             first: FirstRows::new(&plan.order, plan.limit),
             room: Room {
                 left: ROOM,
-                hasher: Hasher::random(),
+                hasher: Hasher::new(),
             },
             scratch: Vec::new(),
         }

@@ -148,7 +148,7 @@ mod tests {
     fn column(cells: &[&str]) -> Column {
         let mut shared = Shared {
             decimal_comma: false,
-            hasher: Hasher::random(),
+            hasher: Hasher::new(),
             budget: usize::MAX,
         };
         let mut profile = Profile::default();
@@ -226,7 +226,7 @@ mod tests {
     fn nul_and_broken_characters_are_replaced() {
         let mut shared = Shared {
             decimal_comma: false,
-            hasher: Hasher::random(),
+            hasher: Hasher::new(),
             budget: usize::MAX,
         };
         let mut profile = Profile::default();

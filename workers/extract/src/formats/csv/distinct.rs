@@ -252,7 +252,7 @@ mod tests {
     use super::*;
 
     fn count(values: impl IntoIterator<Item = String>, budget: &mut usize) -> Distinct {
-        let (mut distinct, hasher) = (Distinct::default(), Hasher::random());
+        let (mut distinct, hasher) = (Distinct::default(), Hasher::new());
         for value in values {
             let hash = hasher.hash(value.as_bytes());
             if !distinct.is_exact() {

@@ -145,7 +145,7 @@ impl Pass {
             columns: (0..columns).map(|_| Profile::default()).collect(),
             shared: Shared {
                 decimal_comma: decimal_comma(dialect),
-                hasher: Hasher::random(),
+                hasher: Hasher::new(),
                 budget: DISTINCT_BUDGET.saturating_sub(sketches),
             },
             rows: 0,
