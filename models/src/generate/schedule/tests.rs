@@ -246,25 +246,11 @@ fn a_caller_that_is_cancelled_does_not_wait_for_the_next_event() {
 }
 
 #[test]
-fn weights_that_were_dropped_are_loaded_again() {
-    let (file, model) = open(Limits {
-        idle: Duration::ZERO,
-        ..limits()
-    });
-    let first = collect(&model.submit(request(prompt(1, 50), 5)).unwrap());
-    let again = collect(&model.submit(request(prompt(1, 50), 5)).unwrap());
-    assert_eq!(first.ids, again.ids);
-    assert_eq!(
-        again.end.unwrap().1.reused_tokens,
-        0,
-        "the cache goes with the weights"
-    );
+fn a_file_that_is_gone_is_an_error_of_the_request() {
+    let (file, model) = open(limits());
     drop(file);
     let gone = collect(&model.submit(request(prompt(1, 50), 5)).unwrap());
-    assert!(
-        gone.error.is_some(),
-        "a file that is gone is an error, not a panic"
-    );
+    assert!(gone.error.is_some());
 }
 
 #[test]

@@ -92,16 +92,23 @@ impl Worker {
     /// Waits for a request, and drops the weights when none comes for long.
     fn sleep(&mut self) -> Option<Job> {
         if self.loaded.is_some() {
-            match self.jobs.recv_timeout(self.limits.idle) {
+            match self.idle() {
                 Ok(job) => return Some(job),
                 Err(RecvTimeoutError::Disconnected) => return None,
-                Err(RecvTimeoutError::Timeout) => {
-                    tracing::info!("a model is unloaded, as nobody has asked it for a while");
-                    self.loaded = None;
-                }
+                Err(RecvTimeoutError::Timeout) => {}
             }
         }
         self.jobs.recv().ok()
+    }
+
+    /// The next request, if it comes while the weights are kept for it.
+    fn idle(&mut self) -> Result<Job, RecvTimeoutError> {
+        let next = self.jobs.recv_timeout(self.limits.idle);
+        if matches!(next, Err(RecvTimeoutError::Timeout)) {
+            tracing::info!("a model is unloaded, as nobody has asked it for a while");
+            self.loaded = None;
+        }
+        next
     }
 
     fn enqueue(&mut self, job: Job) {
@@ -242,5 +249,51 @@ impl Worker {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::sync_channel;
+    use std::time::Duration;
+
+    use super::super::super::config::Config;
+    use super::super::super::testing::{Format, model, tiny};
+    use super::super::Request;
+    use super::*;
+
+    fn job() -> Job {
+        Job {
+            request: Request::new(vec![1], 1),
+            events: sync_channel(1).0,
+            ticket: None,
+        }
+    }
+
+    #[test]
+    fn weights_that_nobody_asks_for_are_dropped_and_loaded_again() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), model(tiny("qwen3"), Format::F16)).unwrap();
+        let gguf = Gguf::open(file.path()).unwrap();
+        let config = Config::read(&gguf).unwrap();
+        let vocabulary = Vocabulary::read(&gguf, config.family, config.vocabulary).unwrap();
+        let limits = Limits {
+            idle: Duration::ZERO,
+            ..Limits::default()
+        };
+        let (_sender, jobs) = sync_channel(1);
+        let path = file.path().to_owned();
+        let mut worker = Worker::new(path, Arc::new(vocabulary), limits, jobs);
+        for _ in 0..2 {
+            worker.enqueue(job());
+            worker.load().unwrap();
+            assert!(worker.loaded.is_some());
+            worker.waiting.clear();
+            assert!(matches!(worker.idle(), Err(RecvTimeoutError::Timeout)));
+            assert!(worker.loaded.is_none());
+        }
+        drop(file);
+        worker.enqueue(job());
+        assert!(worker.load().is_err(), "a file that is gone is an error");
     }
 }
