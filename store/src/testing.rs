@@ -37,6 +37,9 @@ const STORE_CONNECTIONS: u32 = 6;
 /// Longest wait for the first connection of a test.
 const CONNECT_WITHIN: Duration = Duration::from_secs(20);
 
+/// Pause before it is tried again.
+const AGAIN_AFTER: Duration = Duration::from_millis(100);
+
 /// The server and its template, found once per process.
 static SHARED: OnceCell<Shared> = OnceCell::const_new();
 
@@ -95,7 +98,7 @@ impl TestDb {
 
     /// A store on this database, as one process would have it.
     pub async fn store(&self) -> Store {
-        open_store(&self.url).await
+        open_store(&self.url, STORE_CONNECTIONS).await
     }
 }
 
@@ -159,7 +162,7 @@ async fn make_template(admin: &mut PgConnection, server: &SharedServer, template
     )
     .await;
     run(admin, format!("CREATE DATABASE {UNFINISHED}")).await;
-    let store = open_store(&server.url(UNFINISHED)).await;
+    let store = open_store(&server.url(UNFINISHED), STORE_CONNECTIONS).await;
     store
         .migrate()
         .await
@@ -230,18 +233,20 @@ fn template_name() -> String {
     format!("quire_template_{}", hex::encode(&hash.finalize()[..8]))
 }
 
-async fn open_store(url: &str) -> Store {
+/// A store on any database. A machine that compiles beside the tests may be slow to answer: that is waited for.
+pub async fn open_store(url: &str, max_connections: u32) -> Store {
     let options = StoreOptions {
         url: url.to_owned(),
-        max_connections: STORE_CONNECTIONS,
+        max_connections,
         role: "quire-test",
     };
     let begun = Instant::now();
     loop {
         match Store::connect(&options).await {
             Ok(store) => return store,
-            // Many tests begin at once, on a machine that compiles beside them.
-            Err(error) if error.is_unavailable() && begun.elapsed() < CONNECT_WITHIN => {}
+            Err(error) if error.is_unavailable() && begun.elapsed() < CONNECT_WITHIN => {
+                tokio::time::sleep(AGAIN_AFTER).await;
+            }
             Err(error) => panic!("cannot connect to {url}: {error}"),
         }
     }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::future::join_all;
-use quire_store::{EmbeddedPostgres, JobState, Store, StoreOptions};
+use quire_store::{EmbeddedPostgres, JobState, testing::open_store};
 use reqwest::StatusCode;
 use serde_json::Value;
 use tempfile::TempDir;
@@ -94,15 +94,6 @@ fn directory() -> TempDir {
     data
 }
 
-async fn connect(url: &str, max_connections: u32) -> Store {
-    let options = StoreOptions {
-        url: url.to_owned(),
-        max_connections,
-        role: "quire-test",
-    };
-    Store::connect(&options).await.unwrap()
-}
-
 #[tokio::test]
 async fn without_a_free_connection_uploads_are_refused_in_time_and_all_moves_again_after() {
     let data = directory();
@@ -113,7 +104,7 @@ async fn without_a_free_connection_uploads_are_refused_in_time_and_all_moves_aga
     service.completed(&service.accepted().await).await;
 
     // Somebody else takes every connection, also those that the service has had.
-    let greedy = connect(server.url(), 1_000).await;
+    let greedy = open_store(server.url(), 1_000).await;
     let mut held = Vec::new();
     for fault in [Fault::None, Fault::Cut] {
         proxy.set(fault);
@@ -148,7 +139,7 @@ async fn without_a_free_connection_uploads_are_refused_in_time_and_all_moves_aga
         frames.last().unwrap().contains("job_completed"),
         "{frames:?}"
     );
-    let store = connect(server.url(), 2).await;
+    let store = open_store(server.url(), 2).await;
     let jobs = store.tables().await.unwrap().jobs;
     assert_eq!(jobs.len(), 2, "what was refused has left nothing behind");
     store.close().await;
@@ -167,7 +158,7 @@ async fn a_parser_that_is_missing_for_a_while_costs_a_job_nothing() {
     for pid in children_of(service.process.pid()) {
         signal(pid, "KILL");
     }
-    let store = connect(server.url(), 2).await;
+    let store = open_store(server.url(), 2).await;
     let put_off = async || {
         let jobs = store.tables().await.unwrap().jobs;
         jobs.iter()

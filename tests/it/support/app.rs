@@ -1,16 +1,21 @@
 //! `TestApp`: the whole service in this process, on a fresh database and port.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc, time::Instant};
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
 
 use quire::{
     config::{Config, Overrides},
     serve::{Role, Server},
 };
 use quire_models::scripted::Scripted;
-use quire_store::{Store, StoreOptions, history::JobLine, testing::TestDb};
+use quire_store::{
+    Store,
+    history::JobLine,
+    testing::{TestDb, open_store},
+};
 use tempfile::TempDir;
 
-use super::client::PATIENCE;
+/// Connections of a service under test.
+const CONNECTIONS: u32 = 10;
 
 /// A running service. Call [`TestApp::stop`] at the end: it ends the service the way SIGTERM does.
 pub struct TestApp {
@@ -101,7 +106,7 @@ impl TestApp {
             .database_url
             .clone()
             .unwrap_or_else(|| db.url().to_owned());
-        let store = connect(&url).await;
+        let store = open_store(&url, CONNECTIONS).await;
         let server = Server::start(config, options.role, store).await.unwrap();
         if let Some(script) = options.engine {
             server.engines().replace(Arc::new(script));
@@ -111,7 +116,7 @@ impl TestApp {
             .first()
             .copied()
             .unwrap_or_else(|| ([127, 0, 0, 1], 0).into());
-        let outside = connect(db.url()).await;
+        let outside = open_store(db.url(), CONNECTIONS).await;
         Self {
             base: format!("http://{address}"),
             address,
@@ -132,7 +137,7 @@ impl TestApp {
                 ..TestOptions::default()
             },
         );
-        Server::start(config, role, connect(self.db.url()).await)
+        Server::start(config, role, open_store(self.db.url(), CONNECTIONS).await)
             .await
             .unwrap()
     }
@@ -165,23 +170,6 @@ impl TestApp {
         // Which database the files belong to is noted beside them.
         files.retain(|path| !path.ends_with("database"));
         files
-    }
-}
-
-/// A machine that compiles beside the tests may be slow to answer.
-async fn connect(url: &str) -> Store {
-    let options = StoreOptions {
-        url: url.to_owned(),
-        max_connections: 10,
-        role: "quire-test",
-    };
-    let begun = Instant::now();
-    loop {
-        match Store::connect(&options).await {
-            Ok(store) => return store,
-            Err(error) if error.is_unavailable() && begun.elapsed() < PATIENCE => {}
-            Err(error) => panic!("{url}: {error}"),
-        }
     }
 }
 
