@@ -7,12 +7,12 @@ cd "$(dirname "$0")/.."
 corpus="$1" models="${2:-}"
 texts=target/eval
 mkdir -p "$texts"
-cargo build -q -p quire-extract --bins --example extract
+cargo build -q --workspace --bins
 
 grep -o '^file = "[^"]*"' models/eval/questions.toml | cut -d'"' -f2 | while read -r file; do
     text="$texts/$(basename "$file").json"
     if [ ! -s "$text" ]; then
-        QUIRE_PARSE=target/debug/quire-parse target/debug/examples/extract "$corpus/$file" >"$text.part" 2>/dev/null
+        target/debug/quire extract --format json "$corpus/$file" >"$text.part"
         mv "$text.part" "$text"
     fi
 done
