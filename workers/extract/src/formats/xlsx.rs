@@ -4,7 +4,7 @@
 
 use std::fmt::Write;
 
-use calamine::{Data, Range, Reader, Xlsx as Workbook, XlsxError};
+use calamine::{Cell, Data, DataRef, Range, Reader, Xlsx as Workbook, XlsxError};
 
 use super::csv;
 use super::flow::{CELL, Flow};
@@ -17,6 +17,9 @@ use crate::request::ParseRequest;
 
 /// Largest workbook; its XML is some ten times as large.
 const MAX_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Most cells between the first and the last of a sheet, empty ones included: each takes 24 bytes, whether it holds anything or not.
+const MAX_CELLS: u64 = 10_000_000;
 
 /// Rows of a sheet that make one table on a page.
 const ROWS_TOGETHER: usize = 500;
@@ -96,13 +99,62 @@ fn sheets(input: &mut Input, out: &mut dyn Output) -> Result<(Vec<String>, Sheet
     let names = workbook.sheet_names();
     let mut sheets = Sheets::new();
     for name in &names {
-        let range = workbook.worksheet_range(name).map_err(damaged)?;
+        let range = read(&mut workbook, name)?;
         if !range.is_empty() {
             sheets.push((name.clone(), range));
         }
         out.progress(sheets.len() as u32, None)?;
     }
     Ok((names, sheets))
+}
+
+/// The cells of a sheet. Not by `Workbook::worksheet_range`, which takes memory for whatever lies between two far corners before
+/// anybody can refuse.
+fn read(workbook: &mut Workbook<&mut Input>, name: &str) -> Result<Range<Data>, ParseError> {
+    let mut reader = match workbook.worksheet_cells_reader(name) {
+        Ok(reader) => reader,
+        Err(XlsxError::NotAWorksheet(_)) => return Ok(Range::default()),
+        Err(error) => return Err(damaged(error)),
+    };
+    let mut cells = Vec::new();
+    let mut area = Area::default();
+    while let Some(cell) = reader.next_cell().map_err(damaged)? {
+        if matches!(cell.get_value(), DataRef::Empty) {
+            continue;
+        }
+        area.extend(cell.get_position());
+        if area.cells() > MAX_CELLS {
+            return Err(ParseError::LimitExceeded(format!(
+                "sheet {name:?} stretches over more than {MAX_CELLS} cells"
+            )));
+        }
+        let value = Data::from(cell.get_value().clone());
+        cells.push(Cell::new(cell.get_position(), value));
+    }
+    Ok(Range::from_sparse(cells))
+}
+
+/// The smallest rectangle around some cells, as (row, column).
+#[derive(Debug, Default)]
+struct Area {
+    corners: Option<((u32, u32), (u32, u32))>,
+}
+
+impl Area {
+    fn extend(&mut self, (row, column): (u32, u32)) {
+        let (first, last) = self.corners.unwrap_or(((row, column), (row, column)));
+        self.corners = Some((
+            (first.0.min(row), first.1.min(column)),
+            (last.0.max(row), last.1.max(column)),
+        ));
+    }
+
+    fn cells(&self) -> u64 {
+        self.corners.map_or(0, |(first, last)| {
+            let side = |first: u32, last: u32| u64::from(last - first) + 1;
+            side(first.0, last.0).saturating_mul(side(first.1, last.1))
+        })
+    }
 }
 
 /// The sheet that is the table: the first of those with the most rows.
@@ -185,6 +237,7 @@ fn damaged(error: XlsxError) -> ParseError {
 
 #[cfg(test)]
 mod tests {
+    use crate::error::ParseError;
     use crate::formats::parts::container;
     use crate::formats::testing::Collected;
     use crate::media::MediaType;
@@ -231,5 +284,18 @@ mod tests {
         );
         assert_eq!(out.texts(), ["Notes\n\nread me"]);
         assert_eq!(out.codes(), ["sheets_as_text"]);
+    }
+
+    #[test]
+    fn two_cells_in_far_corners_are_a_limit_and_no_memory() {
+        let cell = |at: &str| format!("<c r=\"{at}\"><v>1</v></c>");
+        let far = sheet(&format!(
+            "<row r=\"1\">{}</row><row r=\"1048576\">{}</row>",
+            cell("A1"),
+            cell("XFD1048576")
+        ));
+        let file = workbook(&sheet(""), &far);
+        let error = Collected::try_of(MediaType::Xlsx, &file).unwrap_err();
+        assert!(matches!(error, ParseError::LimitExceeded(_)), "{error}");
     }
 }
