@@ -17,6 +17,8 @@ const MAX_FILE_BYTES: usize = 32 << 20;
 const MAX_STREAM_BYTES: u64 = 4 << 20;
 /// Most pages of the new document.
 const MAX_PAGES: usize = 500;
+/// Largest object number that is believed: that of ISO 32000-1, annex C.
+const MAX_OBJECT_NUMBER: u32 = 8_388_607;
 
 /// A document made of what is left of `bytes`; `None` when no page content is left.
 pub(super) fn salvage(bytes: &[u8]) -> Option<Vec<u8>> {
@@ -87,7 +89,8 @@ fn number_before(bytes: &[u8], at: usize) -> Option<(u32, usize)> {
     let number = &number[number.len() - digits..];
     let is_generation = generation.iter().all(u8::is_ascii_digit);
     let value = std::str::from_utf8(number).ok()?.parse().ok()?;
-    is_generation.then_some((value, at.saturating_sub(LONGEST) + find(head, number)?))
+    let is_believed = is_generation && value <= MAX_OBJECT_NUMBER;
+    is_believed.then_some((value, at.saturating_sub(LONGEST) + find(head, number)?))
 }
 
 /// What an object draws, if it is a stream of page content that can be decoded at least in part.
@@ -170,7 +173,7 @@ fn document(bytes: &[u8], objects: &[Found], pages: &[Vec<u8>]) -> Vec<u8> {
         .map(|object| object.number)
         .max()
         .unwrap_or(0)
-        .saturating_add(1);
+        + 1;
     let mut file = b"%PDF-1.7\n".to_vec();
     for object in objects {
         push_object(&mut file, object.number, &bytes[object.body.clone()]);
@@ -254,7 +257,8 @@ fn fonts(bytes: &[u8], objects: &[Found]) -> String {
 fn page_size(bytes: &[u8]) -> String {
     let numbers = find(bytes, b"MediaBox").and_then(|at| {
         let rest = &bytes[at + b"MediaBox".len()..][..bytes.len().saturating_sub(at + 8).min(80)];
-        let inner = &rest[find(rest, b"[")? + 1..find(rest, b"]")?];
+        let inner = &rest[find(rest, b"[")? + 1..];
+        let inner = &inner[..find(inner, b"]")?];
         let numbers: Vec<f32> = std::str::from_utf8(inner)
             .ok()?
             .split_whitespace()
@@ -329,6 +333,24 @@ mod tests {
         assert_eq!(ascii_85(b"87cURD]j7BEbo80~>"), b"Hello world!");
         let broken = ascii_85(b"87c\x80RD]j7BEbo80~>");
         assert_eq!(&broken[4..], b"o world!");
+    }
+
+    #[test]
+    fn a_page_size_between_wrong_brackets_is_not_taken() {
+        for (by, size) in [
+            ("/MediaBox ] [0 0 300 200]", "[ 0 0 300 200 ]"),
+            ("/MediaBox ] ", "[ 0 0 595 842 ]"),
+            ("/MediaBox", "[ 0 0 595 842 ]"),
+        ] {
+            assert_eq!(page_size(by.as_bytes()), size, "{by}");
+        }
+    }
+
+    #[test]
+    fn an_object_number_beyond_all_limits_is_not_taken() {
+        let mut bytes = file();
+        bytes.extend_from_slice(b"\n4294967295 0 obj << >> endobj");
+        assert!(salvage(&bytes).is_some());
     }
 
     proptest::proptest! {
