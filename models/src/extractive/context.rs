@@ -8,6 +8,8 @@ use std::ops::Range;
 use super::corpus::{Corpus, Shape};
 use super::wordlist::holds;
 
+/// Sentences shown behind one that opens a quotation, up to its end.
+const MAX_QUOTED: usize = 2;
 /// Items shown behind a line that announces a list.
 const MAX_ANNOUNCED: usize = 6;
 /// How far up the line that introduces a list is looked for.
@@ -176,10 +178,42 @@ fn after(corpus: &Corpus<'_>, at: usize) -> Vec<usize> {
             if continues && !is_item(corpus, at) {
                 vec![next]
             } else {
-                Vec::new()
+                rest_of_quotation(corpus, at)
             }
         }
     }
+}
+
+/// The sentences up to the end of a quotation that this one opens: half of what somebody said may mean the opposite.
+fn rest_of_quotation(corpus: &Corpus<'_>, at: usize) -> Vec<usize> {
+    let passage = corpus.sentences[at].passage;
+    let mut open = open_quotations(corpus.text(at));
+    let mut rest = Vec::new();
+    while open > 0 {
+        let next = at + 1 + rest.len();
+        let goes_on = corpus
+            .sentences
+            .get(next)
+            .is_some_and(|sentence| sentence.passage == passage);
+        if !goes_on || rest.len() == MAX_QUOTED {
+            return Vec::new();
+        }
+        rest.push(next);
+        let text: String = rest.iter().map(|at| corpus.text(*at)).collect();
+        open = open_quotations(&format!("{}{text}", corpus.text(at)));
+    }
+    rest
+}
+
+/// How many double quotation marks of a text are opened and not closed.
+fn open_quotations(text: &str) -> usize {
+    let count = |sign: char| text.matches(sign).count();
+    // “ opens in English and closes in German, where „ opens.
+    let curly = match count('„') {
+        0 => count('“').saturating_sub(count('”')),
+        opened => opened.saturating_sub(count('“') + count('”')),
+    };
+    curly + count('"') % 2
 }
 
 /// The items behind a line that announces them; at least the next sentence.
@@ -244,6 +278,17 @@ mod tests {
         );
         assert_eq!(shown(page, "must not").len(), 3);
         assert_eq!(shown(page, "rent"), ["The rent is due monthly."]);
+    }
+
+    #[test]
+    fn a_quotation_is_shown_to_its_end() {
+        let page = "He said, \"There were ten. Now there are two.\" We left.";
+        assert_eq!(
+            shown(page, "ten"),
+            ["He said, \"There were ten. Now there are two.\""]
+        );
+        let endless = "He said, “There were ten. Two. Three. Four. Five.";
+        assert_eq!(shown(endless, "ten"), ["He said, “There were ten."]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use crate::error::ModelError;
 use crate::passage::{Passage, PassageKind};
 
 use super::display::{display, unwrap_lines};
+use super::evidence::is_url;
 use super::language::Language;
 use super::lexicon::{Lexicon, TermId};
 use super::running::without_running_lines;
@@ -181,9 +182,26 @@ fn lines(text: &str) -> Vec<Range<usize>> {
         .collect()
 }
 
-/// A title, dot leaders and a page number.
+/// A title, dot leaders and a page number, or the like that says nothing.
 fn is_contents_line(text: &str) -> bool {
-    text.contains(".....") || text.contains(". . . .") || text.contains("…………")
+    text.contains(".....")
+        || text.contains(". . . .")
+        || text.contains("…………")
+        || is_list_of_links(text)
+}
+
+/// Web addresses with nothing but their numbers between them, as at the end of a printed page.
+fn is_list_of_links(text: &str) -> bool {
+    const MIN_LINKS: usize = 2;
+    let mut links = 0;
+    for word in text.split_whitespace() {
+        if is_url(word) {
+            links += 1;
+        } else if word.contains(char::is_alphabetic) {
+            return false;
+        }
+    }
+    links >= MIN_LINKS
 }
 
 #[cfg(test)]

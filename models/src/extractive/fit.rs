@@ -8,6 +8,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use super::answer_type::AnswerType;
 use super::corpus::{Corpus, Shape};
 use super::display::unwrap_lines;
+use super::lexicon::TermId;
 use super::prompt::Prompt;
 use super::query::{Concept, Query};
 use super::wordlist::holds;
@@ -18,6 +19,8 @@ const KIND: f32 = 0.1;
 const ADDRESS: f32 = 0.25;
 /// Bonus for defining the subject.
 const DEFINITION: f32 = 0.15;
+/// Bonus for being the numbered definition of the subject.
+const TITLED_DEFINITION: f32 = 0.25;
 /// A definition names its subject within the first words.
 const MAX_WORDS_BEFORE: usize = 3;
 /// A question about more words than this asks for more than a definition.
@@ -43,11 +46,35 @@ fn definition(corpus: &Corpus<'_>, query: &Query, at: usize) -> f32 {
     if !query.wants_definition || !prose {
         return 0.0;
     }
-    if defines(corpus, query, corpus.text(at)) || explains_heading(corpus, query, at) {
+    if defines_by_title(corpus, query, at) {
+        TITLED_DEFINITION
+    } else if defines(corpus, query, corpus.text(at)) || explains_heading(corpus, query, at) {
         DEFINITION
     } else {
         0.0
     }
+}
+
+/// `Definition 3 (Local sensitivity [11]). The local sensitivity of ...`
+fn defines_by_title(corpus: &Corpus<'_>, query: &Query, at: usize) -> bool {
+    let Some(title) = titled_definition(corpus.text(at)) else {
+        return false;
+    };
+    let terms: Vec<TermId> = title
+        .unicode_words()
+        .filter_map(|word| corpus.lexicon.find(word))
+        .collect();
+    let named = |concept: &Concept| terms.iter().any(|term| concept.is_named_by(*term));
+    query.concepts.iter().all(named)
+}
+
+/// What stands between the parentheses of a numbered definition.
+fn titled_definition(text: &str) -> Option<&str> {
+    let rest = text.strip_prefix("Definition ")?;
+    let (number, rest) = rest.split_once('(')?;
+    let (title, _) = rest.split_once(')')?;
+    let is_number = |c: char| c.is_ascii_digit() || c == '.';
+    number.trim().chars().all(is_number).then_some(title)
 }
 
 /// The first sentence below a heading that is nothing but the subject, as in a glossary.
@@ -145,6 +172,9 @@ mod tests {
         assert_eq!(bonuses(page, "How does Cargo work?"), [false; 5]);
         let lease = "Made between Corvin Ltd (the \"Landlord\") and Ms Raman. The landlord pays.";
         assert_eq!(bonuses(lease, "Who is the landlord?"), [true, false]);
+        let numbered = "Definition 3 (Cargo [11]). Let f be a function of it.";
+        assert_eq!(bonuses(numbered, "What is cargo?"), [true]);
+        assert_eq!(bonuses(numbered, "What is a function?"), [false]);
         let glossary = "1.7. \"Larger Work\"\n\nmeans a work of parts. It is large.\n\nLARGER PARTS\n\nThese are parts.";
         assert_eq!(
             bonuses(glossary, "What is a larger work?"),

@@ -13,6 +13,8 @@ const WINDOW: f32 = 0.2;
 const LEXICAL: f32 = 0.3;
 /// Weight of the share of the prompt's words that are there at all.
 const COVERAGE: f32 = 0.1;
+/// Weight of the prompt's words that stand side by side.
+const PHRASE: f32 = 0.1;
 /// A shorter sentence seldom says anything by itself.
 const MIN_WORDS: usize = 4;
 
@@ -22,6 +24,8 @@ pub(super) struct Signals {
     /// BM25 as a share of the best one.
     pub(super) lexical: f32,
     pub(super) coverage: f32,
+    /// See `phrase`.
+    pub(super) phrase: f32,
     /// Cosine of the sentence and of its window to the prompt.
     pub(super) cosine: Option<(f32, f32)>,
     /// What its form adds, see `fit`.
@@ -37,7 +41,7 @@ pub(super) fn fuse(signals: &Signals) -> f32 {
         Some((own, window)) => COSINE * own.max(0.0) + WINDOW * window.max(0.0) + words,
         None => words / (LEXICAL + COVERAGE),
     };
-    base + signals.bonus - penalty(signals)
+    base + PHRASE * signals.phrase + signals.bonus - penalty(signals)
 }
 
 /// What a shape costs: a heading or a question repeats the prompt's words without answering it.
@@ -63,6 +67,7 @@ mod tests {
     const PLAIN: Signals = Signals {
         lexical: 0.5,
         coverage: 0.5,
+        phrase: 0.0,
         cosine: None,
         bonus: 0.0,
         shape: Shape::Prose,

@@ -26,6 +26,7 @@ mod language;
 mod lexicon;
 mod listing;
 mod mmr;
+mod phrase;
 mod prompt;
 mod query;
 mod question;

@@ -16,6 +16,7 @@ use super::display::unwrap_lines;
 use super::fit::bonus;
 use super::fuse::{Signals, fuse};
 use super::mmr::dot;
+use super::phrase;
 use super::query::Query;
 use super::reply::Reply;
 
@@ -173,6 +174,7 @@ fn hit(
     let signals = Signals {
         lexical: if top > 0.0 { lexical.score / top } else { 0.0 },
         coverage: lexical.coverage,
+        phrase: phrase::share(corpus, query, at),
         cosine,
         bonus,
         shape: sentence.shape,

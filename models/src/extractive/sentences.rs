@@ -17,7 +17,7 @@ use super::wordlist::holds;
 const MAX_CHARS: usize = 700;
 
 /// Abbreviations that are followed by more of the same sentence. Folded, without the final stop.
-const ABBREVIATIONS: &str = "abb abs al approx art bzw ca cap capt cf ch chap cit co col corp dept dipl dr ed eds eg e.g \
+const ABBREVIATIONS: &str = "abb abs al approx art av ave blvd bzw ca cap capt cf ch chap cit co col corp dept dipl dr ed eds eg e.g \
     eq est etc evtl ex fig figs gen ggf gov hon i.e ie inc incl inkl jr lt ltd max messrs min \
     mio mme mr mrs ms mt no nos nr num op p para pp prof ref rep rev sec sect sen sgt sr sra st \
     str tab tel u.a usw v vgl viz vol vs z.b d.h";
@@ -29,6 +29,10 @@ const MAY_CLOSE: &str = "co corp etc inc jr ltd no sr usw al min max p";
 const OPENERS: &str = "A After All An And As At But By Each For From He However I If In It Its No On She The Their \
     There These They This Those To We When With You Das Der Die Ein Eine Es Er Sie Wir Le La \
     Les Il Elle El Los Las";
+
+/// Words that number a statement, a picture or a part of a text.
+const LABELS: &str = "Definition Theorem Lemma Proposition Corollary Claim Conjecture Axiom Assumption Remark Example Proof \
+    Algorithm Figure Table Exhibit Annex Satz Korollar Beispiel Bemerkung Abbildung Tabelle";
 
 /// Byte ranges of the sentences of a passage, trimmed, in order.
 pub(crate) fn sentences(text: &str) -> Vec<Range<usize>> {
@@ -69,6 +73,9 @@ fn joins_next(before: &str, after: &str) -> bool {
     };
     let last = body.rsplit(char::is_whitespace).next().unwrap_or_default();
     let word = last.trim_start_matches(|c: char| !c.is_alphanumeric());
+    if is_label(before) {
+        return true;
+    }
     let opener = after
         .split_whitespace()
         .next()
@@ -85,6 +92,22 @@ fn joins_next(before: &str, after: &str) -> bool {
         };
     }
     (is_initial(word) && !opener) || is_ordinal_of_month(word, after)
+}
+
+/// `Definition 3 (Local sensitivity [11]).`: the name of what follows, which says nothing by itself.
+fn is_label(before: &str) -> bool {
+    const MAX_WORDS: usize = 10;
+    let before = before.trim();
+    let mut words = before.split_whitespace();
+    let named = words.next().is_some_and(|word| holds(LABELS, word));
+    let number = words.next().unwrap_or_default();
+    let numbered = number.starts_with(|c: char| c.is_ascii_digit());
+    let rest: Vec<&str> = words.collect();
+    let titled = match rest.as_slice() {
+        [] => number.ends_with('.'),
+        [first, ..] => first.starts_with('(') && before.ends_with(").") && rest.len() <= MAX_WORDS,
+    };
+    named && numbered && titled
 }
 
 /// The `3` of `3. Terms` or the `b` of `(b). Terms` when nothing else stands before the border.

@@ -112,7 +112,7 @@ impl Finder<'_> {
         let ranking = self.rank(&query)?;
         for hit in ranking.hits.iter().take(MAX_READ) {
             let text = self.corpus.text(hit.sentence);
-            let is_sure = is_convincing(&query, hit);
+            let is_sure = is_convincing(&query, hit, 0.0);
             let found = values::read(&label, &field.kind, text, is_sure)
                 .into_iter()
                 .find(|value| self.schema.fits(&field.name, value));
