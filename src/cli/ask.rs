@@ -7,7 +7,11 @@
 mod printer;
 mod screen;
 
-use std::{path::PathBuf, process::ExitCode, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+    time::Duration,
+};
 
 use clap::Args;
 use tokio::time::{Instant, sleep, timeout};
@@ -15,9 +19,10 @@ use uuid::Uuid;
 
 use self::screen::Screen;
 use super::{
-    client::{Client, ClientError, check_file, follow::Said},
+    client::{Client, ClientError, Question, check_file, follow::Said},
     find,
     own::OwnServer,
+    password::{PasswordArgs, PasswordError},
     report,
 };
 use crate::config::Config;
@@ -56,16 +61,64 @@ pub struct AskArgs {
     /// -100 to 100, larger goes first
     #[arg(long, default_value_t = 0, allow_negative_numbers = true)]
     pub priority: i32,
+    /// Who answers: auto, extractive, generate, remote, or the name of an installed model [default: as the server is set up]
+    #[arg(long)]
+    pub model: Option<String>,
+    /// A JSON Schema: the answer is a record that fits it, printed as JSON
+    #[arg(long, value_name = "FILE")]
+    pub schema: Option<PathBuf>,
+    /// How an encrypted file is opened
+    #[command(flatten)]
+    pub password: PasswordArgs,
+}
+
+/// A file beside the document cannot be used.
+#[derive(Debug, thiserror::Error)]
+enum AskError {
+    /// The file with the password.
+    #[error(transparent)]
+    Password(#[from] PasswordError),
+    /// The file with the schema.
+    #[error("cannot read the schema in {path}: {source}")]
+    Schema {
+        path: PathBuf,
+        source: std::io::Error,
+    },
+}
+
+impl AskArgs {
+    fn question(&self) -> Result<Question, AskError> {
+        let schema = |path: &PathBuf| {
+            std::fs::read_to_string(path).map_err(|source| AskError::Schema {
+                path: path.clone(),
+                source,
+            })
+        };
+        Ok(Question {
+            prompt: self.prompt.clone(),
+            priority: self.priority,
+            password: self.password.read()?,
+            model: self.model.clone(),
+            schema: self.schema.as_ref().map(schema).transpose()?,
+        })
+    }
 }
 
 /// Asks; the result is the exit code: 0 answered, 1 the job failed, 2 wrong use or no server, 130 interrupted.
 pub async fn run(args: AskArgs, config: Config) -> ExitCode {
+    let question = match args.question() {
+        Ok(question) => question,
+        Err(error) => {
+            report(&error);
+            return ExitCode::from(EXIT_USAGE);
+        }
+    };
     let mut screen = Screen::new(args.json);
     let (client, own) = match find_server(&args, config, &screen).await {
         Ok(found) => found,
         Err(code) => return code,
     };
-    let code = ask(&client, &args, &mut screen).await;
+    let code = ask(&client, &args.file, &question, &mut screen).await;
     screen.clear();
     if let Some(own) = own
         && let Err(error) = own.stop().await
@@ -93,13 +146,11 @@ async fn find_server(
         .map_err(|error| refuse(&error))
 }
 
-async fn ask(client: &Client, args: &AskArgs, screen: &mut Screen) -> u8 {
+async fn ask(client: &Client, file: &Path, question: &Question, screen: &mut Screen) -> u8 {
     let key = Uuid::new_v4();
     let upload = patiently(async || {
-        let sent = screen.upload(&args.file);
-        client
-            .upload_as(key, &args.file, &args.prompt, args.priority, sent)
-            .await
+        let sent = screen.upload(file);
+        client.upload(key, file, question, sent).await
     });
     let uploaded = tokio::select! {
         uploaded = upload => uploaded,

@@ -77,6 +77,39 @@ pub struct Client {
     url: String,
 }
 
+/// What is asked about a file.
+#[derive(Clone, Debug, Default)]
+pub struct Question {
+    /// The question or instruction.
+    pub prompt: String,
+    /// -100 to 100, larger goes first.
+    pub priority: i32,
+    /// Opens an encrypted file.
+    pub password: Option<String>,
+    /// Who answers, as the server names its engines.
+    pub model: Option<String>,
+    /// JSON Schema of the record that is wanted in place of a text.
+    pub schema: Option<String>,
+}
+
+impl Question {
+    /// The fields of the upload beside the file.
+    fn form(&self) -> Form {
+        let form = Form::new()
+            .text("prompt", self.prompt.clone())
+            .text("priority", self.priority.to_string());
+        let optional = [
+            ("password", &self.password),
+            ("model", &self.model),
+            ("schema", &self.schema),
+        ];
+        optional
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value.clone()?)))
+            .fold(form, |form, (name, value)| form.text(name, value))
+    }
+}
+
 #[derive(Deserialize)]
 struct Reply<T> {
     data: T,
@@ -140,31 +173,16 @@ impl Client {
         }
     }
 
-    /// Uploads a file with a question; `sent` is told how many bytes went out.
+    /// Uploads a file with a question; `sent` is told how many bytes went out. With the same `key`, a try whose outcome is not known may
+    /// be repeated.
     pub async fn upload(
-        &self,
-        file: &Path,
-        prompt: &str,
-        priority: i32,
-        sent: impl Fn(u64) + Send + Sync + 'static,
-    ) -> Result<Uuid, ClientError> {
-        let key = Uuid::new_v4();
-        self.upload_as(key, file, prompt, priority, sent).await
-    }
-
-    /// The same under a key of the caller's: with it, a try whose outcome is not known may be repeated.
-    pub async fn upload_as(
         &self,
         key: Uuid,
         file: &Path,
-        prompt: &str,
-        priority: i32,
+        question: &Question,
         sent: impl Fn(u64) + Send + Sync + 'static,
     ) -> Result<Uuid, ClientError> {
-        let form = Form::new()
-            .text("prompt", prompt.to_owned())
-            .text("priority", priority.to_string());
-        let form = form.part("file", part(file, sent).await?);
+        let form = question.form().part("file", part(file, sent).await?);
         let response = self
             .http
             .post(format!("{}/api/upload", self.url))

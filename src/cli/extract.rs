@@ -18,7 +18,10 @@ use self::{
     output::{Output, Writer},
     screen::Screen,
 };
-use super::report;
+use super::{
+    password::{PasswordArgs, PasswordError},
+    report,
+};
 use crate::config::Config;
 
 /// Exit code when some file could not be read.
@@ -59,12 +62,8 @@ pub struct ExtractArgs {
     /// Write a file for each into this directory instead of standard output
     #[arg(long, value_name = "DIR")]
     out: Option<PathBuf>,
-    /// Opens encrypted PDFs. Other users can see it in the list of processes: better --password-file
-    #[arg(long, conflicts_with = "password_file")]
-    password: Option<String>,
-    /// A file whose first line is the password
-    #[arg(long, value_name = "FILE")]
-    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    password: PasswordArgs,
     /// Tesseract's names of the languages in scans, most likely first [default: those of the settings]
     #[arg(long, value_delimiter = ',', value_name = "LANG,..")]
     languages: Vec<String>,
@@ -110,17 +109,6 @@ impl ExtractArgs {
         }
     }
 
-    fn password(&self) -> Result<Option<String>, ExtractError> {
-        let Some(path) = &self.password_file else {
-            return Ok(self.password.clone());
-        };
-        let text = std::fs::read_to_string(path).map_err(|source| ExtractError::Password {
-            path: path.clone(),
-            source,
-        })?;
-        Ok(text.lines().next().map(str::to_owned))
-    }
-
     fn threads(&self) -> usize {
         let cores = thread::available_parallelism().map_or(1, usize::from);
         let wanted = self.jobs.map_or(cores, usize::from);
@@ -132,11 +120,8 @@ impl ExtractArgs {
 #[derive(Debug, thiserror::Error)]
 enum ExtractError {
     /// The file with the password.
-    #[error("cannot read the password in {path}: {source}")]
-    Password {
-        path: PathBuf,
-        source: std::io::Error,
-    },
+    #[error(transparent)]
+    Password(#[from] PasswordError),
     /// The directory for the output.
     #[error("cannot write to {path}: {source}")]
     Output {
@@ -168,7 +153,7 @@ pub(super) async fn run(args: ExtractArgs, config: Config) -> ExitCode {
             report(&error);
             ExitCode::from(match error {
                 ExtractError::Parser(_) => EXIT_FAILED,
-                ExtractError::Password { .. } | ExtractError::Output { .. } => EXIT_USAGE,
+                ExtractError::Password(_) | ExtractError::Output { .. } => EXIT_USAGE,
             })
         }
         Err(error) => {
@@ -183,7 +168,7 @@ fn extract(
     config: &Config,
     cancel: &CancelFlag,
 ) -> Result<Tally, ExtractError> {
-    let password = args.password()?;
+    let password = args.password.read()?;
     let writer = Writer::new(args.format, args.chunk_options(), args.files.len() > 1);
     let mut output = Output::open(args.out.as_deref(), writer)?;
     let threads = args.threads();
@@ -330,9 +315,14 @@ mod tests {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(file.path(), " pass word \r\nsecond\n").unwrap();
         let path = file.path().to_str().unwrap();
-        let password = args(&["a", "--password-file", path]).password().unwrap();
+        let password = args(&["a", "--password-file", path])
+            .password
+            .read()
+            .unwrap();
         assert_eq!(password.as_deref(), Some(" pass word "));
-        let missing = args(&["a", "--password-file", "/nowhere/at/all"]).password();
+        let missing = args(&["a", "--password-file", "/nowhere/at/all"])
+            .password
+            .read();
         assert!(missing.unwrap_err().to_string().contains("/nowhere/at/all"));
     }
 }

@@ -10,6 +10,7 @@ pub mod ingest;
 mod models;
 mod openapi;
 mod own;
+mod password;
 
 use std::{net::IpAddr, path::PathBuf, process::ExitCode};
 

@@ -108,6 +108,62 @@ async fn ask_streams_the_answer_of_a_running_server() {
 }
 
 #[tokio::test]
+async fn ask_opens_an_encrypted_file_with_the_password_in_a_file() {
+    let app = TestApp::start().await;
+    let data = data_dir();
+    let (file, secret) = (data.path().join("locked.pdf"), data.path().join("secret"));
+    std::fs::write(&file, fixtures::locked_pdf()).unwrap();
+    let ask = |password: &str| {
+        std::fs::write(&secret, password).unwrap();
+        let mut ask = command(data.path());
+        ask.args(["ask", "--url", &app.base, "--password-file"])
+            .arg(&secret)
+            .arg(&file)
+            .arg(fixtures::PDF_QUESTION);
+        ask
+    };
+    let (code, text, errors) = run(ask(&format!("{}\n", fixtures::USER_PASSWORD))).await;
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(text.contains(fixtures::PDF_ANSWER), "{text}");
+    let (code, _, errors) = run(ask("guess\n")).await;
+    assert_eq!(code, Some(1), "{errors}");
+    assert!(
+        errors.contains("password") && !errors.contains("guess"),
+        "{errors}"
+    );
+    app.stop().await;
+}
+
+#[tokio::test]
+async fn ask_fills_a_record_that_fits_the_schema_in_a_file() {
+    let app = TestApp::start().await;
+    let data = data_dir();
+    let (file, schema) = (
+        data.path().join("invoice.txt"),
+        data.path().join("invoice.json"),
+    );
+    std::fs::write(&file, "Invoice number: 4711\n\nTotal: 90 EUR\n").unwrap();
+    let fields = r#"{"type": "object", "properties": {"invoice_number": {"type": "integer"}}, "required": ["invoice_number"]}"#;
+    std::fs::write(&schema, fields).unwrap();
+    let mut ask = command(data.path());
+    ask.args([
+        "ask",
+        "--url",
+        &app.base,
+        "--model",
+        "extractive",
+        "--schema",
+    ])
+    .arg(&schema)
+    .arg(&file)
+    .arg("Fill in the record.");
+    let (code, text, errors) = run(ask).await;
+    assert_eq!(code, Some(0), "{errors}");
+    assert!(text.contains("4711"), "{text}");
+    app.stop().await;
+}
+
+#[tokio::test]
 async fn ask_tells_a_failure_by_its_exit_code() {
     let app = TestApp::start().await;
     let data = data_dir();

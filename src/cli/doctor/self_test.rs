@@ -18,13 +18,17 @@ use tokio::{
     task::spawn_blocking,
     time::sleep,
 };
+use uuid::Uuid;
 
 use super::{
     finding::paint,
     is_coloured,
     troupe::{LOOK_EVERY, Troupe, TroupeError},
 };
-use crate::cli::{client::Client, report, say};
+use crate::cli::{
+    client::{Client, Question},
+    report, say,
+};
 
 /// Jobs uploaded at the beginning, and again when the workers are done before the last one is killed.
 const JOBS: usize = 24;
@@ -204,8 +208,12 @@ impl Test<'_> {
     async fn upload(&mut self, count: usize) -> Result<(), TroupeError> {
         for _ in 0..count {
             let path = write_table(&self.troupe.directory(), self.jobs.len())?;
-            let question = "Which station has the highest level?";
-            let id = self.client.upload(&path, question, 0, |_| {}).await?;
+            let question = Question {
+                prompt: "Which station has the highest level?".to_owned(),
+                ..Question::default()
+            };
+            let key = Uuid::new_v4();
+            let id = self.client.upload(key, &path, &question, |_| {}).await?;
             self.jobs.push(JobId(id));
         }
         Ok(())

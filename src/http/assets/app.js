@@ -10,6 +10,9 @@ const REDIAL_MS = [250, 1000, 3000];
 // Jobs of earlier visits that are shown.
 const RECENT = 10;
 
+// Errors that a password mends.
+const LOCKED = ["password_needed", "wrong_password"];
+
 const byId = (id) => document.getElementById(id);
 const form = byId("ask");
 const cards = new Map();
@@ -126,10 +129,15 @@ function cardOf(id, name, first) {
   const card = {
     id, node, name: part("name"), state: part("state"), prompt: part("prompt"),
     progress: part("progress"), answer: part("answer"), stop: part("stop"), result: part("result"),
+    unlock: part("unlock"),
   };
   card.name.textContent = name;
   card.result.href = `/api/jobs/${encodeURIComponent(id)}/result?format=text`;
   card.stop.addEventListener("click", () => cancel(card));
+  card.unlock.addEventListener("submit", (event) => {
+    event.preventDefault();
+    unlock(card);
+  });
   cards.set(id, card);
   byId("jobs")[first ? "prepend" : "append"](node);
   return card;
@@ -147,6 +155,17 @@ function show(card, job) {
   card.node.classList.toggle("failed", job.status === "failed");
   if (job.ai_response != null) card.answer.textContent = job.ai_response;
   if (job.error != null) card.answer.textContent = job.error;
+  card.unlock.hidden = !LOCKED.includes(job.error_code);
+}
+
+// The password goes with the new try only: the server forgets it when the job ends.
+async function unlock(card) {
+  const field = card.unlock.elements.password;
+  const job = await call(`/api/jobs/${encodeURIComponent(card.id)}/retry`, "POST", { password: field.value });
+  field.value = "";
+  if (!job) return;
+  card.answer.textContent = "";
+  show(card, job);
 }
 
 async function cancel(card) {
@@ -157,13 +176,18 @@ async function cancel(card) {
 }
 
 async function refresh(card) {
-  const job = await call(`/api/jobs/${encodeURIComponent(card.id)}`, "GET");
+  const job = await call(`/api/jobs/${encodeURIComponent(card.id)}?expand=error`, "GET");
   if (job) show(card, job);
 }
 
-async function call(path, method) {
+async function call(path, method, fields) {
+  const request = { method };
+  if (fields) {
+    request.body = JSON.stringify(fields);
+    request.headers = { "Content-Type": "application/json" };
+  }
   try {
-    const reply = await (await fetch(path, { method })).json();
+    const reply = await (await fetch(path, request)).json();
     if (reply.success) return reply.data;
     say(reply.error);
   } catch {
@@ -220,7 +244,12 @@ function connection(text, open) {
 
 async function start() {
   const recent = await call(`/api/jobs?limit=${RECENT}`, "GET");
-  for (const job of recent ?? []) show(cardOf(job.job_id, job.file_name, false), job);
+  for (const job of recent ?? []) {
+    const card = cardOf(job.job_id, job.file_name, false);
+    show(card, job);
+    // The list does not tell why: a password may mend it.
+    if (job.status === "failed") refresh(card);
+  }
   connect(0);
 }
 
