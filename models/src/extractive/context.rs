@@ -8,6 +8,8 @@ use std::ops::Range;
 use super::corpus::{Corpus, Shape};
 use super::wordlist::holds;
 
+/// A sentence of so few words says little without the next.
+const MAX_NAME_WORDS: usize = 3;
 /// Sentences shown behind one that opens a quotation, up to its end.
 const MAX_QUOTED: usize = 2;
 /// Items shown behind a line that announces a list.
@@ -175,7 +177,10 @@ fn after(corpus: &Corpus<'_>, at: usize) -> Vec<usize> {
             let continues = following.shape == Shape::Prose
                 && is_unfinished(text)
                 && corpus.text(next).starts_with(char::is_lowercase);
-            if continues && !is_item(corpus, at) {
+            // `Explicit triggers.` at the start of a list item only names what the next sentence tells.
+            let names_only = corpus.sentences[at].words <= MAX_NAME_WORDS
+                && following.passage == corpus.sentences[at].passage;
+            if names_only || continues && !is_item(corpus, at) {
                 vec![next]
             } else {
                 rest_of_quotation(corpus, at)

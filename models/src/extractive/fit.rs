@@ -27,7 +27,8 @@ const MAX_WORDS_BEFORE: usize = 3;
 const MAX_DEFINED: usize = 4;
 
 /// Verbs behind a subject that is being defined.
-const DEFINES: &str = "is are was means mean refers denotes describes includes ist sind bedeutet bezeichnet est sont es son";
+const DEFINES: &str = "is are was means mean refers denotes describes includes measures represents ist sind bedeutet \
+    bezeichnet est sont es son";
 
 /// What the form of a sentence adds to its score.
 pub(super) fn bonus(corpus: &Corpus<'_>, query: &Query, at: usize) -> f32 {
@@ -96,7 +97,7 @@ pub(super) fn is_address(bonus: f32) -> bool {
     bonus >= ADDRESS
 }
 
-/// `What is X?`, `Who is X?`, `What does X mean?`, `Define X`.
+/// `What is X?`, `Who is X?`, `What does X mean?`, `What does X do?`, `Define X`.
 pub(super) fn wants_definition(prompt: &Prompt, subject_words: usize) -> bool {
     let words: Vec<&str> = prompt.words().iter().map(String::as_str).collect();
     let form = matches!(
@@ -105,7 +106,7 @@ pub(super) fn wants_definition(prompt: &Prompt, subject_words: usize) -> bool {
             "what" | "who" | "was" | "wer" | "que" | "qui",
             "is" | "are" | "ist" | "sind" | "est" | "es" | "sont" | "son",
             ..,
-        ] | ["what", "does" | "do", .., "mean"]
+        ] | ["what", "does" | "do", .., "mean" | "do"]
             | ["was", "bedeutet", ..]
             | ["define" | "definition" | "what's", ..]
     );
