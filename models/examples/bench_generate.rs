@@ -23,7 +23,7 @@ const TOKENS: usize = 48;
 /// Tokens of the prompt that is cancelled, and of the one beside which another sequence writes.
 const LONG_PROMPT: u32 = 8000;
 /// Times that a profiled thing is done.
-const PROFILED: usize = 4;
+const PROFILED: u32 = 4;
 /// Ids stay below the named tokens of every vocabulary.
 const IDS: u32 = 256;
 
@@ -52,9 +52,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 fn profile(file: &Path, sequences: Option<usize>) -> Result<(), Box<dyn Error>> {
     let model = Model::open(file, limits())?;
     finish(&model.submit(request(prompt(1, 8), 1))?)?;
-    for _ in 0..PROFILED {
+    for turn in 0..PROFILED {
         match sequences {
-            None => prefill(&model)?,
+            None => prefill(&model, 100 * (turn + 1))?,
             Some(sequences) => report("decode_tokens_per_cpu_s", decode(&model, sequences)?.1),
         }
     }
@@ -92,7 +92,7 @@ fn run(file: &Path) -> Result<(), Box<dyn Error>> {
     report("load_to_first_token_s", start.elapsed().as_secs_f64());
     finish(&model.submit(request(prompt(2, PROMPT), 1))?)?;
     report("memory_mb", memory("VmRSS:")?);
-    prefill(&model)?;
+    prefill(&model, 3)?;
     for sequences in [1, 4, 8] {
         let (per_second, per_cpu_second) = decode(&model, sequences)?;
         report(&format!("decode_b{sequences}_tps"), per_second);
@@ -118,11 +118,11 @@ fn limits() -> Limits {
     }
 }
 
-/// Prompts that are read: tokens per second of all processors, and per second.
-fn prefill(model: &Model) -> Result<(), Box<dyn Error>> {
+/// Prompts that are read, of this kind and the next: tokens per second of all processors, and per second.
+fn prefill(model: &Model, first: u32) -> Result<(), Box<dyn Error>> {
     let mut prefills = Vec::new();
     let spent = cpu_seconds();
-    for kind in 3..6 {
+    for kind in first..first + 3 {
         let start = Instant::now();
         finish(&model.submit(request(prompt(kind, PROMPT), 1))?)?;
         prefills.push(f64::from(PROMPT) / start.elapsed().as_secs_f64());
