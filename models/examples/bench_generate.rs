@@ -8,10 +8,10 @@
 use std::error::Error;
 use std::path::Path;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use quire_models::CancelFlag;
 use quire_models::generate::{Event, Limits, Model, Request, Stream};
+use quire_models::{CancelFlag, ModelError};
 
 #[path = "../tests/support/gguf.rs"]
 mod gguf;
@@ -22,6 +22,8 @@ const PROMPT: u32 = 512;
 const TOKENS: usize = 48;
 /// Tokens of the prompt that is cancelled, and of the one beside which another sequence writes.
 const LONG_PROMPT: u32 = 8000;
+/// Less than the time of one piece of a prompt.
+const PART_OF_A_PIECE: Duration = Duration::from_millis(400);
 /// Times that a profiled thing is done.
 const PROFILED: u32 = 4;
 /// Ids stay below the named tokens of every vocabulary.
@@ -42,6 +44,11 @@ fn main() -> Result<(), Box<dyn Error>> {
             Ok(std::fs::write(file, gguf::model(shape, format))?)
         }
         ["run", file] => run(Path::new(file)),
+        ["cancel", file] => {
+            let model = Model::open(Path::new(file), limits())?;
+            report("cancel_s", cancel(&model)?);
+            Ok(())
+        }
         ["prefill", file] => profile(Path::new(file), None),
         ["decode", file, sequences] => profile(Path::new(file), Some(sequences.parse()?)),
         _ => Err("bench_generate make SHAPE f16|q8|q4 FILE, or bench_generate run FILE".into()),
@@ -215,10 +222,20 @@ fn cancel(model: &Model) -> Result<f64, Box<dyn Error>> {
     let flag = request.cancel.clone();
     let stream = model.submit(request)?;
     while !matches!(stream.next(&CancelFlag::default()), Event::Prefill { .. }) {}
+    // Into the next piece: right behind one, the flag is looked at anyway.
+    thread::park_timeout(PART_OF_A_PIECE);
     let start = Instant::now();
     flag.cancel();
-    while !matches!(stream.next(&CancelFlag::default()), Event::Failed(_)) {}
-    Ok(start.elapsed().as_secs_f64())
+    loop {
+        match stream.next(&CancelFlag::default()) {
+            Event::Failed(ModelError::Cancelled) => return Ok(start.elapsed().as_secs_f64()),
+            Event::Failed(error) => return Err(error.into()),
+            Event::Done { .. } => {
+                return Err("the prompt was read before it could be cancelled".into());
+            }
+            Event::Queued { .. } | Event::Prefill { .. } | Event::Token { .. } => {}
+        }
+    }
 }
 
 fn finish(stream: &Stream) -> Result<(), Box<dyn Error>> {

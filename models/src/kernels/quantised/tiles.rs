@@ -192,30 +192,26 @@ struct FewRows<'a, L> {
 
 impl<L: Layout> FewRows<'_, L> {
     fn run<const R: usize>(self, out: &mut [f32]) {
-        let simd = self.simd;
-        simd.vectorize(
+        self.simd.vectorize(
             #[inline(always)]
             || {
                 for (tile, out) in self.tiles.clone().zip(out.chunks_exact_mut(R * COLUMNS)) {
-                    let mut sums = [[simd.avx512f._mm512_set1_ps(0.0)]; R];
-                    for (block, rows) in self.x.blocks.chunks_exact(R).enumerate() {
-                        let Some(rows) = rows.first_chunk::<R>() else {
-                            continue;
-                        };
-                        let lines = [self.weights.tile(tile, block)];
-                        let words = Packed::<L, 1>(lines, PhantomData);
-                        add_products::<L, R, 1>(
-                            simd,
-                            &words,
-                            lines,
-                            rows.each_ref(),
-                            sums.each_mut(),
-                        );
-                    }
-                    out.copy_from_slice(cast_slice(&sums));
+                    out.copy_from_slice(cast_slice(&self.sums::<R>(tile)));
                 }
             },
         );
+    }
+
+    #[inline(always)]
+    fn sums<const R: usize>(&self, tile: usize) -> [[__m512; 1]; R] {
+        let mut sums = [[self.simd.avx512f._mm512_set1_ps(0.0)]; R];
+        let (blocks, _) = self.x.blocks.as_chunks::<R>();
+        for (block, rows) in blocks.iter().enumerate() {
+            let lines = [self.weights.tile(tile, block)];
+            let words = Packed::<L, 1>(lines, PhantomData);
+            add_products::<L, R, 1>(self.simd, &words, lines, rows.each_ref(), sums.each_mut());
+        }
+        sums
     }
 }
 
