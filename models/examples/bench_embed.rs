@@ -1,7 +1,10 @@
-//! Sentences per second of our BERT beside the one of candle-transformers, in one run over the same texts.
+//! Sentences per second of our BERT, for comparison with onnxruntime or with the BERT of candle-transformers.
 //!
-//! `cargo run -p quire-models --example bench_embed [MODELS_DIR [TEXT_FILE]]`: the model must be installed; the text has a sentence
-//! per line. Medians of alternating rounds, because neighbours on the machine slow down both alike. Not a criterion benchmark: a
+//! `bench_embed figures MODELS_DIR` prints a line `name value` for each figure; `scripts/bench-models.sh` runs it in turn with
+//! `scripts/bench-models/peer_embed.py`, which embeds the same texts.
+//!
+//! `bench_embed [MODELS_DIR [TEXT_FILE]]` compares with candle in one run. The model must be installed; the text has a sentence per
+//! line. Medians of alternating rounds, because neighbours on the machine slow down both alike. Not a criterion benchmark: a
 //! round takes seconds and the comparison is the result.
 
 use std::path::{Path, PathBuf};
@@ -18,6 +21,9 @@ use tokenizers::{PaddingParams, Tokenizer, TruncationParams};
 const ROUNDS: usize = 3;
 /// Single sentences timed for the latency.
 const SINGLES: usize = 30;
+/// Single sentences, and sentences per call, of the figures; as in the peer.
+const FIGURE_SINGLES: usize = 64;
+const FIGURE_BATCH: usize = 8;
 /// Window of the model.
 const MAX_TOKENS: usize = 256;
 
@@ -30,7 +36,10 @@ type Engine<'a> = (
 );
 
 fn main() -> Result<(), Failure> {
-    let mut args = std::env::args().skip(1);
+    let mut args = std::env::args().skip(1).peekable();
+    if args.next_if(|word| word == "figures").is_some() {
+        return figures(&PathBuf::from(args.next().ok_or("no MODELS_DIR")?));
+    }
     let dir = PathBuf::from(args.next().unwrap_or_else(|| "models-cache".to_owned()))
         .join("all-MiniLM-L6-v2");
     let text = args
@@ -64,6 +73,40 @@ fn main() -> Result<(), Failure> {
     latency(&engines, &sentences)?;
     report(&format!("peak memory with both loaded {}", peak_memory()));
     Ok(())
+}
+
+/// Sentences per second of processor time, in calls of eight and of one.
+fn figures(models: &Path) -> Result<(), Failure> {
+    let dir = models.join("all-MiniLM-L6-v2");
+    let ours = BertEmbedder::open("all-MiniLM-L6-v2", &dir, MAX_TOKENS)?;
+    let text = built_in_text();
+    let mut sentences: Vec<&str> = text.lines().collect();
+    sentences.sort_by_key(|sentence| sentence.len());
+    let middle = &sentences[sentences.len() / 2..];
+    let embed = |texts: &[&str]| ours.embed(texts, &CancelFlag::default());
+    // The same number from the peer shows that both compute the same.
+    let probe: f32 = embed(&middle[..1])?[0][..8].iter().sum();
+    report(&format!("embed_probe {probe:.6}"));
+    for (name, texts, size) in [
+        ("embed_b8", &sentences[..], FIGURE_BATCH),
+        ("embed_one", &middle[..FIGURE_SINGLES], 1),
+    ] {
+        let (start, spent) = (Instant::now(), cpu_seconds());
+        for texts in texts.chunks(size) {
+            embed(texts)?;
+        }
+        let per_cpu_second = texts.len() as f64 / (cpu_seconds() - spent);
+        let call = start.elapsed().as_secs_f64() / texts.len().div_ceil(size) as f64;
+        report(&format!("{name}_per_cpu_s {per_cpu_second:.4}"));
+        report(&format!("{name}_call_s {call:.6}"));
+    }
+    Ok(())
+}
+
+/// Processor time of all threads so far.
+fn cpu_seconds() -> f64 {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time.tv_sec as f64 + time.tv_nsec as f64 * 1e-9
 }
 
 #[expect(clippy::print_stdout, reason = "printing is what this program is for")]

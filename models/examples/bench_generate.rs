@@ -2,15 +2,16 @@
 //!
 //! `bench_generate make qwen3-0.6b q4 FILE` writes a model of a published shape whose weights are a formula: speeds are real, texts are
 //! not. `bench_generate run FILE` measures and prints a line `name value` for each figure; `scripts/bench-models.sh` runs it in turn
-//! with llama.cpp on the same file.
+//! with llama.cpp on the same file. `bench_generate prefill FILE` and `bench_generate decode FILE SEQUENCES` do one thing for a while,
+//! for a profiler.
 
 use std::error::Error;
 use std::path::Path;
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use quire_models::CancelFlag;
 use quire_models::generate::{Event, Limits, Model, Request, Stream};
+use quire_models::{CancelFlag, ModelError};
 
 #[path = "../tests/support/gguf.rs"]
 mod gguf;
@@ -21,6 +22,10 @@ const PROMPT: u32 = 512;
 const TOKENS: usize = 48;
 /// Tokens of the prompt that is cancelled, and of the one beside which another sequence writes.
 const LONG_PROMPT: u32 = 8000;
+/// Less than the time of one piece of a prompt.
+const PART_OF_A_PIECE: Duration = Duration::from_millis(400);
+/// Times that a profiled thing is done.
+const PROFILED: u32 = 4;
 /// Ids stay below the named tokens of every vocabulary.
 const IDS: u32 = 256;
 
@@ -39,8 +44,28 @@ fn main() -> Result<(), Box<dyn Error>> {
             Ok(std::fs::write(file, gguf::model(shape, format))?)
         }
         ["run", file] => run(Path::new(file)),
+        ["cancel", file] => {
+            let model = Model::open(Path::new(file), limits())?;
+            report("cancel_s", cancel(&model)?);
+            Ok(())
+        }
+        ["prefill", file] => profile(Path::new(file), None),
+        ["decode", file, sequences] => profile(Path::new(file), Some(sequences.parse()?)),
         _ => Err("bench_generate make SHAPE f16|q8|q4 FILE, or bench_generate run FILE".into()),
     }
+}
+
+/// Repeats prompts, or the tokens of some sequences, and prints each figure.
+fn profile(file: &Path, sequences: Option<usize>) -> Result<(), Box<dyn Error>> {
+    let model = Model::open(file, limits())?;
+    finish(&model.submit(request(prompt(1, 8), 1))?)?;
+    for turn in 0..PROFILED {
+        match sequences {
+            None => prefill(&model, 100 * (turn + 1))?,
+            Some(sequences) => report("decode_tokens_per_cpu_s", decode(&model, sequences)?.1),
+        }
+    }
+    Ok(())
 }
 
 /// A shape by its name: one of the small ones, or that of a published model.
@@ -68,25 +93,13 @@ fn named(name: &str) -> Option<gguf::Shape> {
 }
 
 fn run(file: &Path) -> Result<(), Box<dyn Error>> {
-    let limits = Limits {
-        slots: 8,
-        cache_bytes: 4 << 30,
-        context: 9000,
-        ..Limits::default()
-    };
     let start = Instant::now();
-    let model = Model::open(file, limits)?;
+    let model = Model::open(file, limits())?;
     finish(&model.submit(request(prompt(1, 8), 1))?)?;
     report("load_to_first_token_s", start.elapsed().as_secs_f64());
     finish(&model.submit(request(prompt(2, PROMPT), 1))?)?;
     report("memory_mb", memory("VmRSS:")?);
-    let mut prefills = Vec::new();
-    for kind in 3..6 {
-        let start = Instant::now();
-        finish(&model.submit(request(prompt(kind, PROMPT), 1))?)?;
-        prefills.push(f64::from(PROMPT) / start.elapsed().as_secs_f64());
-    }
-    report("prefill_tps", median(prefills));
+    prefill(&model, 3)?;
     for sequences in [1, 4, 8] {
         let (per_second, per_cpu_second) = decode(&model, sequences)?;
         report(&format!("decode_b{sequences}_tps"), per_second);
@@ -103,11 +116,34 @@ fn run(file: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
+fn limits() -> Limits {
+    Limits {
+        slots: 8,
+        cache_bytes: 4 << 30,
+        context: 9000,
+        ..Limits::default()
+    }
+}
+
+/// Prompts that are read, of this kind and the next: tokens per second of all processors, and per second.
+fn prefill(model: &Model, first: u32) -> Result<(), Box<dyn Error>> {
+    let mut prefills = Vec::new();
+    let spent = cpu_seconds();
+    for kind in first..first + 3 {
+        let start = Instant::now();
+        finish(&model.submit(request(prompt(kind, PROMPT), 1))?)?;
+        prefills.push(f64::from(PROMPT) / start.elapsed().as_secs_f64());
+    }
+    let tokens = prefills.len() as f64 * f64::from(PROMPT);
+    report("prefill_tokens_per_cpu_s", tokens / (cpu_seconds() - spent));
+    report("prefill_tps", median(prefills));
+    Ok(())
+}
+
 /// Tokens that are written together, by sequences with the same prompt: per second, and per second of all processors.
 fn decode(model: &Model, sequences: usize) -> Result<(f64, f64), Box<dyn Error>> {
     // Once before, so that all find the prompt in the cache and start together.
     finish(&model.submit(request(prompt(7, PROMPT), 1))?)?;
-    let spent = cpu_seconds();
     let streams: Vec<Stream> = (0..sequences)
         .map(|_| model.submit(request(prompt(7, PROMPT), TOKENS)))
         .collect::<Result<_, _>>()?;
@@ -119,24 +155,34 @@ fn decode(model: &Model, sequences: usize) -> Result<(f64, f64), Box<dyn Error>>
     for reader in readers {
         times.push(reader.join().map_err(|_| "a reader died")?);
     }
-    let spent = cpu_seconds() - spent;
-    let steps = times[0]
-        .windows(2)
-        .map(|pair| (pair[1] - pair[0]).as_secs_f64());
-    // The first tokens come while others still start.
-    let steady: Vec<f64> = steps.skip(sequences).collect();
-    Ok((
-        sequences as f64 / median(steady),
-        (sequences * TOKENS) as f64 / spent,
-    ))
+    // The first tokens come while others still read the end of their prompt.
+    let steady: Vec<_> = times[0][sequences..].windows(2).collect();
+    let took = |pair: &&[Moment]| (pair[1].at - pair[0].at).as_secs_f64();
+    let spent: f64 = steady
+        .iter()
+        .map(|pair| pair[1].spent - pair[0].spent)
+        .sum();
+    let per_cpu_second = (sequences * steady.len()) as f64 / spent;
+    let middle = median(steady.iter().map(took).collect());
+    Ok((sequences as f64 / middle, per_cpu_second))
+}
+
+/// When a token came.
+struct Moment {
+    at: Instant,
+    /// Processor seconds of this program up to then.
+    spent: f64,
 }
 
 /// When each token came.
-fn token_times(stream: &Stream) -> Vec<Instant> {
+fn token_times(stream: &Stream) -> Vec<Moment> {
     let mut times = Vec::new();
     loop {
         match stream.next(&CancelFlag::default()) {
-            Event::Token { .. } => times.push(Instant::now()),
+            Event::Token { .. } => times.push(Moment {
+                at: Instant::now(),
+                spent: cpu_seconds(),
+            }),
             Event::Queued { .. } | Event::Prefill { .. } => {}
             Event::Done { .. } | Event::Failed(_) => return times,
         }
@@ -176,10 +222,20 @@ fn cancel(model: &Model) -> Result<f64, Box<dyn Error>> {
     let flag = request.cancel.clone();
     let stream = model.submit(request)?;
     while !matches!(stream.next(&CancelFlag::default()), Event::Prefill { .. }) {}
+    // Into the next piece: right behind one, the flag is looked at anyway.
+    thread::park_timeout(PART_OF_A_PIECE);
     let start = Instant::now();
     flag.cancel();
-    while !matches!(stream.next(&CancelFlag::default()), Event::Failed(_)) {}
-    Ok(start.elapsed().as_secs_f64())
+    loop {
+        match stream.next(&CancelFlag::default()) {
+            Event::Failed(ModelError::Cancelled) => return Ok(start.elapsed().as_secs_f64()),
+            Event::Failed(error) => return Err(error.into()),
+            Event::Done { .. } => {
+                return Err("the prompt was read before it could be cancelled".into());
+            }
+            Event::Queued { .. } | Event::Prefill { .. } | Event::Token { .. } => {}
+        }
+    }
 }
 
 fn finish(stream: &Stream) -> Result<(), Box<dyn Error>> {

@@ -16,12 +16,15 @@
 )]
 
 pub(crate) mod attention;
+pub(crate) mod buffers;
 pub(crate) mod cached;
+mod half;
 pub(crate) mod linear;
 mod math;
 pub(crate) mod norm;
 pub(crate) mod pool;
 mod product;
+pub(crate) mod quantised;
 pub(crate) mod rows;
 
 use candle_core::{CpuStorage, Layout};

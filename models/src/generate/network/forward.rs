@@ -2,18 +2,19 @@
 
 use std::sync::Arc;
 
-use candle_core::quantized::QMatMul;
-use candle_core::{Device, Module, Tensor};
+use candle_core::{Device, Tensor};
 use half::f16;
 use half::slice::HalfFloatSliceExt;
 
 use crate::error::ModelError;
+use crate::kernels::buffers::Buffer;
 use crate::kernels::cached::{BLOCK_TOKENS, Heads, Span, attend};
+use crate::kernels::quantised::{Matrix, multiply};
 use crate::kernels::{pool, rows};
 
 use super::super::kv::{Block, Sequence};
 use super::super::rope::{Angles, Rope};
-use super::{Layer, Network, matrix, products, with_numbers};
+use super::{Layer, Network};
 
 /// Largest head; see `config`.
 const MAX_HEAD: usize = 256;
@@ -38,7 +39,6 @@ impl Network {
         inputs: &mut [Input<'_>],
         stopped: &dyn Fn() -> bool,
     ) -> Result<Vec<Vec<f32>>, ModelError> {
-        let hidden = self.config.hidden;
         let ids: Vec<u32> = inputs
             .iter()
             .flat_map(|input| input.tokens)
@@ -53,23 +53,18 @@ impl Network {
         for input in inputs.iter_mut() {
             input.sequence.grow(input.tokens.len());
         }
-        let ids = Tensor::new(ids, &Device::Cpu)?;
-        let mut x = with_numbers(&self.embedding.embedding(&ids)?, <[f32]>::to_vec)?;
-        let mut normed = vec![0.0; x.len()];
+        let mut x = self.embed(ids)?;
+        let mut normed = self.buffers.take(x.len());
         for (index, layer) in self.layers.iter().enumerate() {
             if stopped() {
                 return Err(ModelError::Cancelled);
             }
             rows::rms_norm(&x, &layer.attention_norm, self.config.epsilon, &mut normed);
-            let input = matrix(std::mem::take(&mut normed), hidden)?;
-            let context = self.attention(layer, index, (&input, &angles), inputs)?;
-            let mixed = layer.mix.forward(&context)?;
-            with_numbers(&mixed, |mixed| rows::add(&mut x, mixed))?;
-            normed = vec![0.0; x.len()];
+            let context = self.attention(layer, index, (&normed, &angles), inputs)?;
+            let width = self.heads().width();
+            rows::add(&mut x, &self.product(&layer.mix, &context, width)?);
             rows::rms_norm(&x, &layer.inner_norm, self.config.epsilon, &mut normed);
-            let inner = self.feed_forward(layer, matrix(normed, hidden)?)?;
-            with_numbers(&inner, |inner| rows::add(&mut x, inner))?;
-            normed = vec![0.0; x.len()];
+            rows::add(&mut x, &self.feed_forward(layer, &normed)?);
         }
         let scores = self.scores(&x, inputs)?;
         for input in inputs {
@@ -95,43 +90,57 @@ impl Network {
         if last.is_empty() {
             return Ok(Vec::new());
         }
-        let scores = self.head.forward(&matrix(last, hidden)?)?;
-        with_numbers(&scores, |scores| {
-            let rows = scores.chunks_exact(self.config.vocabulary);
-            rows.map(<[f32]>::to_vec).collect()
-        })
+        let scores = self.product(&self.head, &last, hidden)?;
+        let rows = scores.chunks_exact(self.config.vocabulary);
+        Ok(rows.map(<[f32]>::to_vec).collect())
     }
 
-    fn feed_forward(&self, layer: &Layer, input: Tensor) -> Result<Tensor, ModelError> {
-        let results = products(&[&layer.gate, &layer.up], &input)?;
-        drop(input);
+    /// The product of rows of `width` numbers with one matrix.
+    fn product(&self, weights: &Matrix, x: &[f32], width: usize) -> Result<Buffer<'_>, ModelError> {
+        multiply(&[weights], x, width, &self.buffers)?
+            .pop()
+            .ok_or_else(lost)
+    }
+
+    fn embed(&self, ids: Vec<u32>) -> Result<Vec<f32>, ModelError> {
+        let rows = self.embedding.embedding(&Tensor::new(ids, &Device::Cpu)?)?;
+        Ok(rows.flatten_all()?.to_vec1()?)
+    }
+
+    fn feed_forward(&self, layer: &Layer, input: &[f32]) -> Result<Buffer<'_>, ModelError> {
+        let results = multiply(
+            &[&layer.gate, &layer.up],
+            input,
+            self.config.hidden,
+            &self.buffers,
+        )?;
         let [gate, up] = &results[..] else {
             return Err(lost());
         };
         let inner = self.config.inner;
-        let gated = with_numbers(gate, |gate| {
-            with_numbers(up, |up| {
-                let mut gated = vec![0.0; gate.len()];
-                rows::silu_times(gate, up, inner, &mut gated);
-                gated
-            })
-        })??;
-        Ok(layer.down.forward(&matrix(gated, inner)?)?)
+        let mut gated = self.buffers.take(gate.len());
+        rows::silu_times(gate, up, inner, &mut gated);
+        self.product(&layer.down, &gated, inner)
     }
 
     fn attention(
         &self,
         layer: &Layer,
         index: usize,
-        (input, angles): (&Tensor, &Angles),
+        (input, angles): (&[f32], &Angles),
         inputs: &mut [Input<'_>],
-    ) -> Result<Tensor, ModelError> {
-        let heads = self.heads();
-        let results = queries_keys_values(layer, input)?;
+    ) -> Result<Buffer<'_>, ModelError> {
+        let (heads, hidden) = (self.heads(), self.config.hidden);
+        let results = multiply(
+            &[&layer.query, &layer.key, &layer.value],
+            input,
+            hidden,
+            &self.buffers,
+        )?;
         let [query, key, value] = &results[..] else {
             return Err(lost());
         };
-        let mut queries = vec![0.0; input.dim(0)? * heads.width()];
+        let mut queries = self.buffers.take(query.len());
         let place = Place {
             heads,
             layer,
@@ -140,31 +149,11 @@ impl Network {
             angles,
             epsilon: self.config.epsilon,
         };
-        with_numbers(query, |query| {
-            with_numbers(key, |key| {
-                with_numbers(value, |value| {
-                    place.write([query, key, value], &mut queries, inputs);
-                })
-            })
-        })???;
-        let mut context = vec![0.0; queries.len()];
+        place.write([query, key, value], &mut queries, inputs);
+        let mut context = self.buffers.take(queries.len());
         attend(heads, spans(heads, index, inputs, &queries, &mut context));
-        matrix(context, heads.width())
+        Ok(context)
     }
-}
-
-/// In one go when all three weights have one type; common mixes keep the values in a finer one.
-fn queries_keys_values(layer: &Layer, input: &Tensor) -> Result<Vec<Tensor>, ModelError> {
-    let dtype = |weight: &QMatMul| match weight {
-        QMatMul::QTensor(tensor) => Some(tensor.dtype()),
-        QMatMul::Tensor(_) | QMatMul::TensorF16(_) => None,
-    };
-    if dtype(&layer.value) == dtype(&layer.key) {
-        return products(&[&layer.query, &layer.key, &layer.value], input);
-    }
-    let mut results = products(&[&layer.query, &layer.key], input)?;
-    results.push(layer.value.forward(input)?);
-    Ok(results)
 }
 
 fn lost() -> ModelError {

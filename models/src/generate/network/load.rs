@@ -1,20 +1,16 @@
 //! Finds the tensors of a network in its file.
 
-use std::sync::Arc;
-
-use candle_core::quantized::{QMatMul, QTensor};
-use candle_core::{Device, Tensor};
+use std::sync::Mutex;
 
 use crate::error::ModelError;
+use crate::kernels::buffers::Buffers;
 use crate::kernels::pool;
+use crate::kernels::quantised::Matrix;
 use crate::weights::numbers;
 
 use super::super::config::Config;
 use super::super::gguf::Gguf;
 use super::{Biases, HeadNorms, Layer, Network};
-
-/// Rows of the warm-up: fewer would leave the layouts for several rows unmade.
-const WARM_ROWS: usize = 2;
 
 impl Network {
     /// Loads the network of a checked file.
@@ -42,57 +38,54 @@ impl Network {
             None => load.product("token_embd.weight", vocabulary, hidden)?,
         };
         let layers = (0..config.layers).map(|layer| load.layer(layer));
-        let network = Self {
+        let mut network = Self {
             layers: layers.collect::<Result<_, _>>()?,
             norm: load.vector("output_norm.weight", hidden)?,
             embedding,
             head,
             config: config.clone(),
+            buffers: Buffers::default(),
         };
-        network.warm_up()?;
+        network.prepare()?;
         file.file().release();
         Ok(network)
     }
 
-    /// Multiplies once with every weight, on all threads: candle lays weights out for its kernels at their first use, one after the
-    /// other, and the first prompt would wait for it. The head is left out: with one row it is used as it is.
-    fn warm_up(&self) -> Result<(), ModelError> {
-        let weights = self.layers.iter().flat_map(|layer| {
+    /// Lays out all weights for the kernels, on all threads. The first prompt would wait for it.
+    fn prepare(&mut self) -> Result<(), ModelError> {
+        let layers = self.layers.iter_mut().flat_map(|layer| {
             [
-                &layer.query,
-                &layer.key,
-                &layer.value,
-                &layer.mix,
-                &layer.gate,
-                &layer.up,
-                &layer.down,
+                &mut layer.query,
+                &mut layer.key,
+                &mut layer.value,
+                &mut layer.mix,
+                &mut layer.gate,
+                &mut layer.up,
+                &mut layer.down,
             ]
         });
-        let weights: Vec<&Arc<QTensor>> = weights
-            .filter_map(|weight| match weight {
-                QMatMul::QTensor(tensor) => Some(tensor),
-                QMatMul::Tensor(_) | QMatMul::TensorF16(_) => None,
-            })
-            .collect();
-        let share = weights.len().div_ceil(pool::threads()).max(1);
+        // Not warmed: candle takes a head as it is, with one row.
+        let head = std::iter::once((&mut self.head, false));
+        let queue = Mutex::new(head.chain(layers.map(|matrix| (matrix, true))));
+        let next = || queue.lock().ok()?.next();
+        let work = || {
+            while let Some((matrix, is_warmed)) = next() {
+                matrix.lay_out();
+                if is_warmed {
+                    matrix.warm()?;
+                }
+            }
+            Ok(())
+        };
+        // Threads of their own: candle's pool, on which kernels run, waits for itself when it is asked to warm from within.
         std::thread::scope(|scope| {
-            let parts: Vec<_> = weights
-                .chunks(share)
-                .map(|part| scope.spawn(move || part.iter().try_for_each(|weight| warm(weight))))
-                .collect();
-            parts.into_iter().try_for_each(|part| {
-                let died = |_| ModelError::Inference("the warm-up died".to_owned());
-                part.join().map_err(died)?
+            let threads: Vec<_> = (0..pool::threads()).map(|_| scope.spawn(work)).collect();
+            threads.into_iter().try_for_each(|thread| {
+                let died = |_| ModelError::Inference("the layout of the weights died".to_owned());
+                thread.join().map_err(died)?
             })
         })
     }
-}
-
-fn warm(weight: &QTensor) -> Result<(), ModelError> {
-    let (_, inputs) = weight.shape().dims2()?;
-    let x = Tensor::zeros((WARM_ROWS, inputs), candle_core::DType::F32, &Device::Cpu)?;
-    x.apply_op1_no_bwd(weight)?;
-    Ok(())
 }
 
 struct Load<'a> {
@@ -145,9 +138,9 @@ impl Load<'_> {
         })
     }
 
-    fn product(&self, name: &str, outputs: usize, inputs: usize) -> Result<QMatMul, ModelError> {
+    fn product(&self, name: &str, outputs: usize, inputs: usize) -> Result<Matrix, ModelError> {
         let tensor = self.file.tensor(name, &[outputs, inputs])?;
-        Ok(QMatMul::from_arc(Arc::new(tensor))?)
+        Ok(Matrix::new(tensor)?)
     }
 
     fn vector(&self, name: &str, size: usize) -> Result<Vec<f32>, ModelError> {

@@ -11,6 +11,7 @@ use super::super::gguf::Gguf;
 use super::super::kv::{Cache, Sequence};
 use super::super::testing::{Format, model, tiny};
 use super::*;
+use crate::error::ModelError;
 
 /// Tokens behind which the references are.
 const LENGTHS: [usize; 5] = [1, 64, 512, 2000, 4000];

@@ -13,10 +13,10 @@ mod token;
 
 use std::cell::RefCell;
 
-use half::f16;
-use half::slice::HalfFloatSliceExt;
+use ::half::f16;
 use pulp::Arch;
 
+use super::half::widen;
 use super::pool;
 
 /// Tokens per block.
@@ -208,7 +208,10 @@ impl Scratch {
             (&block[start + heads.value_distance()..], &mut self.values),
         ] {
             out.resize(BLOCK_TOKENS * heads.size, 0.0);
-            half[..tokens * heads.size].convert_to_f32_slice(&mut out[..tokens * heads.size]);
+            widen(
+                &half[..tokens * heads.size],
+                &mut out[..tokens * heads.size],
+            );
             out[tokens * heads.size..padded * heads.size].fill(0.0);
         }
     }
