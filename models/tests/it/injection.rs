@@ -3,7 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
-use quire_models::ground::{Ended, Generated, Generation, Grounded, Limits, Message};
+use quire_models::ground::{Ended, Generated, Generation, Grounded, Limits, Message, Shape};
 use quire_models::passage::passages_from_page;
 use quire_models::{
     Answer, AnswerEngine, AnswerRequest, AnswerSink, CancelFlag, Extractive, Generator, ModelError,
@@ -131,6 +131,7 @@ impl Generator for Obedient {
         Ok(Generated {
             ended: Ended::Stop,
             usage: None,
+            shape: Shape::Free,
         })
     }
 }
