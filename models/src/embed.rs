@@ -3,6 +3,7 @@
 //! The trait knows texts and vectors only. Which network computes them, and from which file, is the business of [`crate::bert`] and
 //! [`crate::model_dir`].
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::bert::BertEmbedder;
@@ -21,6 +22,15 @@ pub trait Embedder: Send + Sync {
 
     /// One L2-normalised vector per text, in the order of the texts. Stops between two batches when `cancel` is set.
     fn embed(&self, texts: &[&str], cancel: &CancelFlag) -> Result<Vec<Vec<f32>>, ModelError>;
+}
+
+/// The vectors of one document's texts, kept between requests. What cannot be found or kept is only computed again.
+pub trait KnownVectors: fmt::Debug + Send + Sync {
+    /// For each text its vector by this model, if it is known: of this length, and at unit length.
+    fn find(&self, model: &str, dimensions: usize, texts: &[&str]) -> Vec<Option<Vec<f32>>>;
+
+    /// Keeps the vectors of these texts.
+    fn keep(&self, model: &str, texts: &[&str], vectors: &[Vec<f32>]);
 }
 
 /// Verifies and loads the catalog's default embedder. Takes a fraction of a second; run it off the async threads.

@@ -33,7 +33,7 @@ pub use cancel::CancelFlag;
 pub use catalog::{Catalog, ModelKind, ModelSpec};
 pub use choice::EngineChoice;
 pub use cite::{CitationStream, Cited, Sources};
-pub use embed::{Embedder, open_default_embedder, open_embedder};
+pub use embed::{Embedder, KnownVectors, open_default_embedder, open_embedder};
 pub use engine::{Answer, AnswerEngine, AnswerRequest, AnswerSink, Citation, Record, Usage};
 pub use error::ModelError;
 pub use extractive::Extractive;

@@ -162,6 +162,7 @@ mod tests {
             image: None,
             left_out: None,
             query: None,
+            vectors: None,
         };
         let answer = engines
             .for_job(named)

@@ -19,6 +19,7 @@ mod quarantine;
 mod queues;
 mod run;
 mod running;
+mod vectors;
 mod wakeups;
 mod watch;
 mod whole_table;

@@ -267,6 +267,7 @@ mod tests {
             image: None,
             left_out: None,
             query: None,
+            vectors: None,
         };
         let mut sink = Sink(String::new());
         let answer = engine
@@ -321,6 +322,7 @@ mod tests {
             image: None,
             left_out: None,
             query: None,
+            vectors: None,
         };
         let schema = Schema::parse(
             r#"{"type":"object","required":["years","unit"],"properties":{

@@ -51,6 +51,7 @@ fn ask(engine: &dyn AnswerEngine, question: &str, passages: &[Passage]) -> Answe
         image: None,
         left_out: None,
         query: None,
+        vectors: None,
     };
     engine
         .answer(&request, &CancelFlag::default(), &mut Deaf)
