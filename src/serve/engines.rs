@@ -8,7 +8,7 @@ use std::sync::{
 
 use quire_models::{
     Catalog, Embedder, EngineChoice, Extractive, Generate, GenerateOptions, Generator, Grounded,
-    ModelDir, ModelError, ModelKind, ModelSpec, Remote, open_default_embedder,
+    ModelDir, ModelError, ModelKind, ModelSpec, Remote, open_embedder,
     remote::BreakerState,
 };
 use quire_workers::{Engines, Slot};
@@ -123,10 +123,11 @@ pub fn start(config: &Config) -> (Arc<Engines>, Loading) {
     install(&engines, remote.as_ref(), None);
     let dir = ModelDir::new(&config.models_dir);
     let (target, state, usual) = (Arc::clone(&engines), loading.clone(), config.engine.clone());
+    let embedder = config.embedder.clone();
     let thread = std::thread::Builder::new()
         .name("quire-model-load".into())
         .spawn(move || {
-            let embedder = load(&dir, &state);
+            let embedder = load(&dir, &embedder, &state);
             if embedder.is_some() {
                 install(&target, remote.as_ref(), embedder.as_ref());
             }
@@ -152,9 +153,12 @@ fn script() -> Option<quire_models::scripted::Scripted> {
     }
 }
 
-fn load(dir: &ModelDir, loading: &Loading) -> Option<Arc<dyn Embedder>> {
+fn load(dir: &ModelDir, id: &str, loading: &Loading) -> Option<Arc<dyn Embedder>> {
     let started = std::time::Instant::now();
-    match open_default_embedder(dir) {
+    // The settings were checked when they were loaded.
+    let model = Catalog::builtin().find(id);
+    let opened = model.ok_or_else(|| ModelError::Unknown(id.to_owned()));
+    match opened.and_then(|model| open_embedder(dir, model)) {
         Ok(embedder) => {
             tracing::info!(
                 model.id = embedder.id(),
@@ -167,7 +171,7 @@ fn load(dir: &ModelDir, loading: &Loading) -> Option<Arc<dyn Embedder>> {
         Err(ModelError::NotInstalled { model }) => {
             tracing::warn!(
                 model.id = model,
-                "model is not installed, answers are found by words only; `quire models pull` installs it"
+                "model is not installed, answers are found by words only; `quire models pull MODEL` installs it"
             );
             loading.set(ModelState::NotInstalled);
             None
