@@ -50,7 +50,7 @@ pub fn open_embedder(dir: &ModelDir, model: &ModelSpec) -> Result<Arc<dyn Embedd
             &dir.folder(model),
             model.context_tokens,
         )?)),
-        Architecture::Decoder => Err(ModelError::Unsupported {
+        Architecture::Decoder | Architecture::Blip => Err(ModelError::Unsupported {
             path: dir.folder(model),
             what: "another engine than the embedder".to_owned(),
         }),

@@ -5,6 +5,7 @@
 
 pub mod bert;
 pub mod cancel;
+pub mod caption;
 pub mod catalog;
 pub mod choice;
 pub mod cite;
@@ -30,6 +31,7 @@ mod tokenizer;
 mod weights;
 
 pub use cancel::CancelFlag;
+pub use caption::{Captioner, Pixels, open_captioner, open_default_captioner};
 pub use catalog::{Catalog, ModelKind, ModelSpec};
 pub use choice::EngineChoice;
 pub use cite::{CitationStream, Cited, Sources};

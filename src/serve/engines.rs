@@ -8,7 +8,7 @@ use std::sync::{
 
 use quire_models::{
     Catalog, Embedder, EngineChoice, Extractive, Generate, GenerateOptions, Generator, Grounded,
-    ModelDir, ModelError, ModelKind, ModelSpec, Remote, open_embedder,
+    ModelDir, ModelError, ModelKind, ModelSpec, Remote, open_default_captioner, open_embedder,
     remote::BreakerState,
 };
 use quire_workers::{Engines, Slot};
@@ -132,6 +132,7 @@ pub fn start(config: &Config) -> (Arc<Engines>, Loading) {
                 install(&target, remote.as_ref(), embedder.as_ref());
             }
             load_generative(&dir, &usual, &target, embedder, &state);
+            load_captioner(&dir, &target);
         });
     if let Err(error) = thread {
         tracing::error!(%error, "the model cannot be loaded");
@@ -180,6 +181,20 @@ fn load(dir: &ModelDir, id: &str, loading: &Loading) -> Option<Arc<dyn Embedder>
             tracing::error!(%error, "model cannot be used, answers are found by words only");
             loading.set(ModelState::Failed);
             None
+        }
+    }
+}
+
+/// Has pictures described, when somebody has pulled the model for it.
+fn load_captioner(dir: &ModelDir, engines: &Engines) {
+    match open_default_captioner(dir) {
+        Ok(captioner) => {
+            tracing::info!(model.id = captioner.id(), "pictures are described");
+            engines.set_captioner(captioner);
+        }
+        Err(ModelError::NotInstalled { .. }) => {}
+        Err(error) => {
+            tracing::error!(%error, "pictures are not described: the model cannot be used");
         }
     }
 }
