@@ -16,7 +16,7 @@ use figment::{
     Figment,
     providers::{Env, Format, Serialized, Toml},
 };
-use quire_models::EngineChoice;
+use quire_models::{Catalog, EngineChoice, ModelKind};
 use quire_workers::Retention;
 use serde::{Deserialize, Serialize};
 
@@ -70,6 +70,8 @@ pub struct Config {
     pub database_connections: u32,
     /// Directory of model files.
     pub models_dir: PathBuf,
+    /// Id of the model that compares meanings.
+    pub embedder: String,
     /// Who answers jobs that do not say.
     pub engine: EngineChoice,
     /// Address of a server that speaks the OpenAI chat protocol; empty: none.
@@ -280,6 +282,16 @@ impl Config {
             return invalid("bind", "names no address".into());
         }
         self.remote()?;
+        let model = Catalog::builtin().find(&self.embedder);
+        if model.is_none_or(|model| model.kind != ModelKind::Embed) {
+            return invalid(
+                "embedder",
+                format!(
+                    "is {:?}, which is no embedding model of `quire models list`",
+                    self.embedder
+                ),
+            );
+        }
         if let Some(public) = self.bind.iter().find(|ip| !ip.is_loopback())
             && !self.allow_public
         {

@@ -203,6 +203,7 @@ impl Text {
             image: None,
             left_out: None,
             query: None,
+            vectors: None,
         };
         engine
             .answer(&request, &CancelFlag::default(), &mut Ignore)

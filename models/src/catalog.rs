@@ -91,6 +91,8 @@ pub enum ModelKind {
     Embed,
     /// Text to text.
     Generate,
+    /// Pictures to a line of text.
+    Caption,
 }
 
 /// The networks that we compute.
@@ -101,6 +103,8 @@ pub enum Architecture {
     Bert,
     /// A decoder in a GGUF file, of a family that the file names.
     Decoder,
+    /// A BLIP that describes pictures.
+    Blip,
 }
 
 /// One file of a model.
@@ -186,7 +190,7 @@ mod tests {
     #[test]
     fn every_kind_in_the_catalog_has_one_default() {
         let models = Catalog::builtin().models();
-        for kind in [ModelKind::Embed, ModelKind::Generate] {
+        for kind in [ModelKind::Embed, ModelKind::Generate, ModelKind::Caption] {
             let of_kind: Vec<_> = models.iter().filter(|model| model.kind == kind).collect();
             let defaults = of_kind.iter().filter(|model| model.default).count();
             assert_eq!(defaults, usize::from(!of_kind.is_empty()), "{kind:?}");

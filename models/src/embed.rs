@@ -3,6 +3,7 @@
 //! The trait knows texts and vectors only. Which network computes them, and from which file, is the business of [`crate::bert`] and
 //! [`crate::model_dir`].
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::bert::BertEmbedder;
@@ -23,6 +24,15 @@ pub trait Embedder: Send + Sync {
     fn embed(&self, texts: &[&str], cancel: &CancelFlag) -> Result<Vec<Vec<f32>>, ModelError>;
 }
 
+/// The vectors of one document's texts, kept between requests. What cannot be found or kept is only computed again.
+pub trait KnownVectors: fmt::Debug + Send + Sync {
+    /// For each text its vector by this model, if it is known: of this length, and at unit length.
+    fn find(&self, model: &str, dimensions: usize, texts: &[&str]) -> Vec<Option<Vec<f32>>>;
+
+    /// Keeps the vectors of these texts.
+    fn keep(&self, model: &str, texts: &[&str], vectors: &[Vec<f32>]);
+}
+
 /// Verifies and loads the catalog's default embedder. Takes a fraction of a second; run it off the async threads.
 pub fn open_default_embedder(dir: &ModelDir) -> Result<Arc<dyn Embedder>, ModelError> {
     let model = Catalog::builtin()
@@ -40,7 +50,7 @@ pub fn open_embedder(dir: &ModelDir, model: &ModelSpec) -> Result<Arc<dyn Embedd
             &dir.folder(model),
             model.context_tokens,
         )?)),
-        Architecture::Decoder => Err(ModelError::Unsupported {
+        Architecture::Decoder | Architecture::Blip => Err(ModelError::Unsupported {
             path: dir.folder(model),
             what: "another engine than the embedder".to_owned(),
         }),

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::cancel::CancelFlag;
+use crate::embed::KnownVectors;
 use crate::error::ModelError;
 use crate::passage::{Locator, Passage, TableFacts};
 use crate::schema::Schema;
@@ -32,6 +33,8 @@ pub struct AnswerRequest<'a> {
     pub left_out: Option<&'a str>,
     /// Computes over every row of the table, where only some of them are passages.
     pub query: Option<&'a dyn QueryTable>,
+    /// Vectors of the document's texts that earlier requests have computed, and a place for those of this one.
+    pub vectors: Option<&'a dyn KnownVectors>,
 }
 
 /// Receives an answer while it is being made.

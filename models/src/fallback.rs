@@ -146,6 +146,7 @@ mod tests {
             image: None,
             left_out: None,
             query: None,
+            vectors: None,
         };
         engine.answer(&request, &CancelFlag::default(), &mut Text(String::new()))
     }

@@ -5,6 +5,7 @@
 
 pub mod bert;
 pub mod cancel;
+pub mod caption;
 pub mod catalog;
 pub mod choice;
 pub mod cite;
@@ -30,10 +31,11 @@ mod tokenizer;
 mod weights;
 
 pub use cancel::CancelFlag;
+pub use caption::{Captioner, Pixels, open_captioner, open_default_captioner};
 pub use catalog::{Catalog, ModelKind, ModelSpec};
 pub use choice::EngineChoice;
 pub use cite::{CitationStream, Cited, Sources};
-pub use embed::{Embedder, open_default_embedder, open_embedder};
+pub use embed::{Embedder, KnownVectors, open_default_embedder, open_embedder};
 pub use engine::{Answer, AnswerEngine, AnswerRequest, AnswerSink, Citation, Record, Usage};
 pub use error::ModelError;
 pub use extractive::Extractive;

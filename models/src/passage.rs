@@ -17,6 +17,9 @@ use crate::engine::Citation;
 
 use split::blocks;
 
+/// Version of how documents fall into passages and sentences, for whoever keeps what was computed from them.
+pub const SPLITTING_VERSION: i32 = 1;
+
 /// A block of text and where it stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Passage {

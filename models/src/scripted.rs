@@ -147,6 +147,7 @@ mod tests {
         image: None,
         left_out: None,
         query: None,
+        vectors: None,
     };
 
     #[test]

@@ -1,10 +1,12 @@
 //! Text to token ids, for the embedder.
 //!
-//! Text is data: a document that contains `[SEP]` gets the tokens of those characters, never the control token.
+//! Text is data: a document that contains `[SEP]` gets the tokens of those characters, never the control token. Vocabularies of unigrams
+//! have their control tokens among the pieces of text, so that `</s>` in a document becomes one: it is taken out again.
 
+use std::collections::HashSet;
 use std::path::Path;
 
-use tokenizers::{TruncationDirection, TruncationParams, TruncationStrategy};
+use tokenizers::{AddedToken, TruncationDirection, TruncationParams, TruncationStrategy};
 
 use crate::cancel::CancelFlag;
 use crate::error::ModelError;
@@ -13,10 +15,15 @@ use crate::error::ModelError;
 /// run is white space or one unbroken string, and tokenising a whole document only to cut it would cost seconds.
 const MAX_BYTES_PER_TOKEN: usize = 64;
 
+/// Tokens that stand for any text which has no other.
+const UNKNOWN: [&str; 2] = ["[UNK]", "<unk>"];
+
 /// The tokenizer of one model.
 pub(crate) struct Tokenizer {
     inner: tokenizers::Tokenizer,
     max_bytes: usize,
+    /// Tokens that may stand only where the tokenizer puts them.
+    controls: HashSet<u32>,
 }
 
 impl Tokenizer {
@@ -34,7 +41,13 @@ impl Tokenizer {
             stride: 0,
         };
         inner.with_truncation(Some(truncation)).map_err(damaged)?;
+        let added = inner.get_added_tokens_decoder().into_iter();
+        let is_control = |token: &AddedToken| token.special && !UNKNOWN.contains(&&*token.content);
         Ok(Self {
+            controls: added
+                .filter(|(_, token)| is_control(token))
+                .map(|(id, _)| id)
+                .collect(),
             inner,
             max_bytes: max_tokens * MAX_BYTES_PER_TOKEN,
         })
@@ -59,7 +72,10 @@ impl Tokenizer {
                 .inner
                 .encode_fast(head, true)
                 .map_err(|error| ModelError::Inference(error.to_string()))?;
-            Ok(encoding.get_ids().to_vec())
+            let ids = encoding.get_ids().iter().copied();
+            let ids = ids.zip(encoding.get_special_tokens_mask());
+            let ids = ids.filter(|(id, placed)| **placed == 1 || !self.controls.contains(id));
+            Ok(ids.map(|(id, _)| id).collect())
         };
         texts.iter().map(encode).collect()
     }

@@ -65,6 +65,7 @@ fn kind(kind: ModelKind) -> &'static str {
     match kind {
         ModelKind::Embed => "embeddings",
         ModelKind::Generate => "generation",
+        ModelKind::Caption => "captions of pictures",
     }
 }
 

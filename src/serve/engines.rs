@@ -8,7 +8,7 @@ use std::sync::{
 
 use quire_models::{
     Catalog, Embedder, EngineChoice, Extractive, Generate, GenerateOptions, Generator, Grounded,
-    ModelDir, ModelError, ModelKind, ModelSpec, Remote, open_default_embedder,
+    ModelDir, ModelError, ModelKind, ModelSpec, Remote, open_default_captioner, open_embedder,
     remote::BreakerState,
 };
 use quire_workers::{Engines, Slot};
@@ -123,14 +123,16 @@ pub fn start(config: &Config) -> (Arc<Engines>, Loading) {
     install(&engines, remote.as_ref(), None);
     let dir = ModelDir::new(&config.models_dir);
     let (target, state, usual) = (Arc::clone(&engines), loading.clone(), config.engine.clone());
+    let embedder = config.embedder.clone();
     let thread = std::thread::Builder::new()
         .name("quire-model-load".into())
         .spawn(move || {
-            let embedder = load(&dir, &state);
+            let embedder = load(&dir, &embedder, &state);
             if embedder.is_some() {
                 install(&target, remote.as_ref(), embedder.as_ref());
             }
             load_generative(&dir, &usual, &target, embedder, &state);
+            load_captioner(&dir, &target);
         });
     if let Err(error) = thread {
         tracing::error!(%error, "the model cannot be loaded");
@@ -152,9 +154,12 @@ fn script() -> Option<quire_models::scripted::Scripted> {
     }
 }
 
-fn load(dir: &ModelDir, loading: &Loading) -> Option<Arc<dyn Embedder>> {
+fn load(dir: &ModelDir, id: &str, loading: &Loading) -> Option<Arc<dyn Embedder>> {
     let started = std::time::Instant::now();
-    match open_default_embedder(dir) {
+    // The settings were checked when they were loaded.
+    let model = Catalog::builtin().find(id);
+    let opened = model.ok_or_else(|| ModelError::Unknown(id.to_owned()));
+    match opened.and_then(|model| open_embedder(dir, model)) {
         Ok(embedder) => {
             tracing::info!(
                 model.id = embedder.id(),
@@ -167,7 +172,7 @@ fn load(dir: &ModelDir, loading: &Loading) -> Option<Arc<dyn Embedder>> {
         Err(ModelError::NotInstalled { model }) => {
             tracing::warn!(
                 model.id = model,
-                "model is not installed, answers are found by words only; `quire models pull` installs it"
+                "model is not installed, answers are found by words only; `quire models pull MODEL` installs it"
             );
             loading.set(ModelState::NotInstalled);
             None
@@ -176,6 +181,20 @@ fn load(dir: &ModelDir, loading: &Loading) -> Option<Arc<dyn Embedder>> {
             tracing::error!(%error, "model cannot be used, answers are found by words only");
             loading.set(ModelState::Failed);
             None
+        }
+    }
+}
+
+/// Has pictures described, when somebody has pulled the model for it.
+fn load_captioner(dir: &ModelDir, engines: &Engines) {
+    match open_default_captioner(dir) {
+        Ok(captioner) => {
+            tracing::info!(model.id = captioner.id(), "pictures are described");
+            engines.set_captioner(captioner);
+        }
+        Err(ModelError::NotInstalled { .. }) => {}
+        Err(error) => {
+            tracing::error!(%error, "pictures are not described: the model cannot be used");
         }
     }
 }

@@ -37,6 +37,7 @@ mod text;
 #[cfg(feature = "testing")]
 mod traces;
 pub mod transition;
+mod vectors;
 mod workers;
 
 pub use admin::{
@@ -65,4 +66,5 @@ pub use password::Password;
 pub use queue::{Call, QUEUE_ANSWER, QUEUE_EXTRACT, Ticket};
 pub use retention::{DeleteOutcome, Sweep, UNNAMED_KEPT};
 pub use store::{Store, StoreOptions};
+pub use vectors::VectorSet;
 pub use workers::{DEADLINE_EXCEEDED, MAX_CRASHES, WorkerGuard};

@@ -8,7 +8,7 @@ use quire_store::{Answering, AttemptWriter, Lease, Stage};
 
 use crate::{
     context::Context, failure::Failure, passages, persist::persist, pulse::Pulse, running::Entered,
-    whole_table::WholeTable,
+    vectors::DocumentVectors, whole_table::WholeTable,
 };
 
 /// Where the progress of answering begins and ends, in percent; extraction is before it, the final write after it.
@@ -40,6 +40,12 @@ pub(crate) async fn run(
         entered.stop().parser.clone(),
         Arc::clone(context),
     );
+    let vectors = DocumentVectors {
+        store: context.store.clone(),
+        owner: lease.job.owner,
+        sha256: lease.job.sha256,
+        version,
+    };
     let answered = tokio::task::spawn_blocking(move || {
         let document: Document = serde_json::from_value(document)
             .map_err(|e| ModelError::Inference(format!("stored document does not decode: {e}")))?;
@@ -52,6 +58,7 @@ pub(crate) async fn run(
             image: material.image.as_deref(),
             left_out: material.left_out.as_deref(),
             query: whole.as_ref().map(|whole| whole as &dyn QueryTable),
+            vectors: Some(&vectors),
         };
         let mut sink = EventSink { writer, pulse };
         match &schema {

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use parking_lot::RwLock;
-use quire_models::{AnswerEngine, EngineChoice, Fallback};
+use quire_models::{AnswerEngine, Captioner, EngineChoice, Fallback};
 
 /// Hands out the engine for each job.
 pub struct Engines {
@@ -22,6 +22,8 @@ struct Inner {
     /// The model behind `generate`, when it is there.
     generate_model: Option<String>,
     remote: Slot,
+    /// Describes pictures, when its model is installed.
+    captioner: Option<Arc<dyn Captioner>>,
 }
 
 /// An engine that may not be there.
@@ -43,6 +45,7 @@ impl Engines {
                 generate: missing(),
                 generate_model: None,
                 remote: missing(),
+                captioner: None,
             }),
         }
     }
@@ -67,6 +70,16 @@ impl Engines {
     /// Later jobs use this engine that asks a model elsewhere.
     pub fn set_remote(&self, slot: Slot) {
         self.inner.write().remote = slot;
+    }
+
+    /// Pictures that are read from now on are described by this model.
+    pub fn set_captioner(&self, captioner: Arc<dyn Captioner>) {
+        self.inner.write().captioner = Some(captioner);
+    }
+
+    /// What describes pictures now.
+    pub(crate) fn captioner(&self) -> Option<Arc<dyn Captioner>> {
+        self.inner.read().captioner.clone()
     }
 
     /// The engine for a job that starts now and names this one, or none.
@@ -162,6 +175,7 @@ mod tests {
             image: None,
             left_out: None,
             query: None,
+            vectors: None,
         };
         let answer = engines
             .for_job(named)

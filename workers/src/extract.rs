@@ -5,7 +5,7 @@ use std::{fs::File, sync::Arc};
 use quire_extract::{EXTRACTOR_VERSION, MediaType, ParseProgress, ParseRequest};
 use quire_store::{Lease, Password, Stage};
 
-use crate::{context::Context, failure::Failure, persist::persist, running::Entered};
+use crate::{caption, context::Context, failure::Failure, persist::persist, running::Entered};
 
 /// Share of the whole progress that extraction has, in percent: answering has the rest.
 const EXTRACT_SHARE: u64 = 50;
@@ -32,8 +32,9 @@ pub(crate) async fn run(
         entered.stop().parser.clone(),
         entered.pulse().clone(),
     );
+    let (captioner, model_stop) = (context.engines.captioner(), entered.stop().engine.clone());
     let parsed = tokio::task::spawn_blocking(move || {
-        parser.parse(&file, &request, &cancel, &mut |progress| {
+        let mut document = parser.parse(&file, &request, &cancel, &mut |progress| {
             pulse.beat();
             writer.progress(
                 percent(progress),
@@ -41,7 +42,12 @@ pub(crate) async fn run(
                 progress.done,
                 progress.total,
             );
-        })
+        })?;
+        if let Some(captioner) = captioner {
+            let mut draw = |picture| parser.draw(&file, &picture, &cancel);
+            caption::add(&mut document, captioner.as_ref(), &mut draw, &model_stop)?;
+        }
+        Ok::<_, Failure>(document)
     });
     let document = parsed
         .await

@@ -6,6 +6,7 @@
 //! ships for them loses work (`research/queue.md`, section 1). This crate knows no HTTP.
 
 mod answer;
+mod caption;
 mod context;
 mod engines;
 mod extract;
@@ -19,6 +20,7 @@ mod quarantine;
 mod queues;
 mod run;
 mod running;
+mod vectors;
 mod wakeups;
 mod watch;
 mod whole_table;

@@ -1,6 +1,6 @@
 //! What an answering engine may read of an extracted document, each passage with its place.
 
-use quire_extract::{Column, Document, EmptyReason, Page, Table};
+use quire_extract::{Column, Document, EmptyReason, ImageInfo, Page, Table};
 use quire_models::{
     ColumnFacts, Passage, TableFacts,
     passage::{passage_from_row, passages_from_image, passages_from_page},
@@ -31,18 +31,26 @@ impl Material {
         Self {
             passages,
             table: document.table.as_ref().map(facts),
-            image: document.image.as_ref().map(|i| {
-                format!(
-                    "{} image, {} x {} pixels, {}",
-                    i.format.to_uppercase(),
-                    i.width,
-                    i.height,
-                    i.color
-                )
-            }),
+            image: document.image.as_ref().map(image_line),
             left_out: left_out(document),
         }
     }
+}
+
+fn image_line(image: &ImageInfo) -> String {
+    let mut line = format!(
+        "{} image, {} x {} pixels, {}",
+        image.format.to_uppercase(),
+        image.width,
+        image.height,
+        image.color
+    );
+    if let Some(caption) = &image.caption {
+        // Said as what it is: a guess that no place in the file can be cited for.
+        line.push_str("; it seems to show: ");
+        line.push_str(&caption.text);
+    }
+    line
 }
 
 fn page_passages(page: &Page, is_image: bool) -> Vec<Passage> {

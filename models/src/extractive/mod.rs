@@ -15,6 +15,7 @@ mod context;
 mod corpus;
 mod counting;
 mod display;
+mod embedding;
 mod evidence;
 mod fit;
 mod focus;
@@ -51,11 +52,12 @@ use crate::error::ModelError;
 use crate::schema::Schema;
 
 use corpus::Corpus;
+use embedding::Embedding;
 use focus::Focus;
 use intent::{Intent, Length};
 use prompt::Prompt;
 use query::Query;
-use rank::{Embedding, Ranking, rank_lexically, rank_with};
+use rank::{Ranking, rank_lexically, rank_with};
 use reply::Reply;
 
 /// Said when only words were compared.
@@ -251,7 +253,7 @@ impl Task<'_> {
     fn summarise_all(&self, length: Length, reply: &mut Reply<'_>) -> Result<bool, ModelError> {
         let mut embedding = self
             .embedder
-            .map(|embedder| Embedding::new(embedder, self.cancel));
+            .map(|embedder| Embedding::new(embedder, self.request.vectors, self.cancel));
         summary::answer(self.corpus, length, embedding.as_mut(), reply)?;
         Ok(true)
     }
@@ -261,7 +263,7 @@ impl Task<'_> {
         match self.embedder {
             None => Ok(rank_lexically(self.corpus, query)),
             Some(embedder) => rank_with(
-                &mut Embedding::new(embedder, self.cancel),
+                &mut Embedding::new(embedder, self.request.vectors, self.cancel),
                 self.corpus,
                 query,
                 reply,

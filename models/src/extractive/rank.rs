@@ -6,13 +6,12 @@
 
 use std::collections::HashMap;
 
-use crate::cancel::CancelFlag;
-use crate::embed::Embedder;
 use crate::error::ModelError;
 
 use super::bm25::{self, Lexical};
 use super::corpus::{Corpus, Shape};
 use super::display::unwrap_lines;
+use super::embedding::Embedding;
 use super::fit::bonus;
 use super::fuse::{Signals, fuse};
 use super::mmr::dot;
@@ -24,8 +23,6 @@ use super::reply::Reply;
 pub(super) const EMBED_BUDGET: usize = 200;
 /// Of these, the best so far are embedded once more together with their neighbours.
 const WINDOW_BUDGET: usize = 48;
-/// Texts embedded between two reports of progress.
-const BATCH: usize = 16;
 /// Candidates kept when there is no embedder.
 const LEXICAL_CANDIDATES: usize = 400;
 
@@ -45,56 +42,6 @@ pub(super) struct Hit {
 pub(super) struct Ranking {
     pub(super) hits: Vec<Hit>,
     pub(super) vectors: HashMap<usize, Vec<f32>>,
-}
-
-/// Embeds texts in batches and reports each.
-pub(super) struct Embedding<'a> {
-    embedder: &'a dyn Embedder,
-    cancel: &'a CancelFlag,
-    /// Texts embedded so far, and texts announced.
-    done: u32,
-    total: u32,
-}
-
-impl<'a> Embedding<'a> {
-    pub(super) fn new(embedder: &'a dyn Embedder, cancel: &'a CancelFlag) -> Self {
-        Self {
-            embedder,
-            cancel,
-            done: 0,
-            total: 0,
-        }
-    }
-
-    /// Announces texts, so that progress does not run backwards.
-    pub(super) fn expect(&mut self, texts: usize) {
-        self.total += texts as u32;
-    }
-
-    /// One vector a text, in order. An embedder that returns another number of vectors is an error.
-    pub(super) fn embed(
-        &mut self,
-        texts: &[String],
-        reply: &mut Reply<'_>,
-    ) -> Result<Vec<Vec<f32>>, ModelError> {
-        let mut out = Vec::with_capacity(texts.len());
-        for batch in texts.chunks(BATCH) {
-            self.cancel.check()?;
-            let batch: Vec<&str> = batch.iter().map(String::as_str).collect();
-            let vectors = self.embedder.embed(&batch, self.cancel)?;
-            if vectors.len() != batch.len() {
-                return Err(ModelError::Inference(format!(
-                    "{} vectors for {} texts",
-                    vectors.len(),
-                    batch.len()
-                )));
-            }
-            out.extend(vectors);
-            self.done += batch.len() as u32;
-            reply.progress(self.done, self.total.max(self.done));
-        }
-        Ok(out)
-    }
 }
 
 /// Ranks by words alone.
@@ -122,11 +69,13 @@ pub(super) fn rank_with(
     let lexical = bm25::score(corpus, query);
     let top = best_score(&lexical);
     let candidates = candidates(corpus, query, &lexical);
-    let mut texts: Vec<String> = vec![query.text.clone()];
-    texts.extend(candidates.iter().map(|at| with_heading(corpus, *at)));
-    embedding.expect(texts.len() + candidates.len().min(WINDOW_BUDGET));
-    let mut vectors = embedding.embed(&texts, reply)?.into_iter();
-    let prompt = vectors.next().unwrap_or_default();
+    let texts: Vec<String> = candidates
+        .iter()
+        .map(|at| with_heading(corpus, *at))
+        .collect();
+    embedding.expect(1 + texts.len() + candidates.len().min(WINDOW_BUDGET));
+    let prompt = embedding.prompt(&query.text, reply)?;
+    let vectors = embedding.embed(&texts, reply)?.into_iter();
     let vectors: HashMap<usize, Vec<f32>> = candidates.iter().copied().zip(vectors).collect();
     let cosine = |at: usize| dot(&vectors[&at], &prompt);
     let first = candidates.iter().map(|&at| {

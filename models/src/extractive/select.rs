@@ -15,8 +15,9 @@ use crate::passage::{Locator, Passage};
 
 use super::central::centrality;
 use super::corpus::{Corpus, Shape};
+use super::embedding::Embedding;
 use super::query::Query;
-use super::rank::{Embedding, rank_lexically, rank_with};
+use super::rank::{rank_lexically, rank_with};
 use super::reply::Reply;
 use super::{Asked, Intent};
 
@@ -76,7 +77,7 @@ pub(crate) fn select(
         None => rank_lexically(&corpus, &query),
         Some(embedder) => {
             let mut quiet = Quiet;
-            let mut embedding = Embedding::new(embedder, cancel);
+            let mut embedding = Embedding::new(embedder, request.vectors, cancel);
             rank_with(&mut embedding, &corpus, &query, &mut Reply::new(&mut quiet))?
         }
     };
@@ -236,6 +237,7 @@ mod tests {
             image: None,
             left_out: None,
             query: None,
+            vectors: None,
         }
     }
 

@@ -11,10 +11,10 @@ use crate::error::ModelError;
 use super::central::{centrality, centroid_cosines};
 use super::context::points_back;
 use super::corpus::{Corpus, Shape};
+use super::embedding::Embedding;
 use super::fold::fold;
 use super::intent::Length;
 use super::mmr::{dot, overlap};
-use super::rank::Embedding;
 use super::reply::Reply;
 
 /// Sentences outside these lengths, in words, are fragments or too much to read.

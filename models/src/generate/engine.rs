@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use crate::cancel::CancelFlag;
 use crate::catalog::{Architecture, ModelSpec};
 use crate::error::ModelError;
-use crate::ground::{self, Ended, Generated, Generation, Generator};
+use crate::ground::{self, Ended, Generated, Generation, Generator, Shape};
 use crate::model_dir::ModelDir;
 
 use super::{Event, Limits, Model, Reason, Request, Sampling, Usage};
@@ -105,7 +105,7 @@ impl Generator for Generate {
         self.model.count(text).unwrap_or(text.len())
     }
 
-    /// The schema is not enforced here: the caller asks again when a reply does not fit.
+    /// Every token is chosen to fit the schema, when it can be expressed as a grammar over tokens.
     fn generate(
         &self,
         request: &Generation<'_>,
@@ -117,6 +117,14 @@ impl Generator for Generate {
         let mut own = Request::new(prompt, request.max_tokens.min(room));
         own.sampling = self.options.sampling;
         own.deadline = Some(Instant::now() + REPLY_TIME);
+        own.constraint = request
+            .schema
+            .and_then(|schema| self.model.constrain(schema));
+        let shape = match (request.schema, &own.constraint) {
+            (None, _) => Shape::Free,
+            (Some(_), Some(_)) => Shape::Held,
+            (Some(_), None) => Shape::TooComplex,
+        };
         let stream = self.model.submit(own).map_err(unavailable)?;
         let mut show = |text: &str| {
             if !text.is_empty() {
@@ -133,7 +141,7 @@ impl Generator for Generate {
                     usage,
                 } => {
                     show(&text);
-                    return Ok(generated(reason, usage));
+                    return Ok(generated(reason, usage, shape));
                 }
                 Event::Failed(error) => return Err(error),
             }
@@ -152,7 +160,7 @@ fn unavailable(error: ModelError) -> ModelError {
     }
 }
 
-fn generated(reason: Reason, usage: Usage) -> Generated {
+fn generated(reason: Reason, usage: Usage, shape: Shape) -> Generated {
     Generated {
         ended: match reason {
             Reason::Ended | Reason::Stopped => Ended::Stop,
@@ -162,6 +170,7 @@ fn generated(reason: Reason, usage: Usage) -> Generated {
             prompt_tokens: usage.prompt_tokens as u64,
             completion_tokens: usage.answer_tokens as u64,
         }),
+        shape,
     }
 }
 
@@ -174,6 +183,7 @@ mod tests {
     use crate::engine::{AnswerEngine, AnswerRequest, AnswerSink};
     use crate::ground::{Grounded, Message};
     use crate::passage::passages_from_page;
+    use crate::schema::Schema;
 
     fn open(options: GenerateOptions) -> (tempfile::NamedTempFile, Generate) {
         let file = tempfile::NamedTempFile::new().unwrap();
@@ -257,6 +267,7 @@ mod tests {
             image: None,
             left_out: None,
             query: None,
+            vectors: None,
         };
         let mut sink = Sink(String::new());
         let answer = engine
@@ -268,5 +279,60 @@ mod tests {
         );
         assert_eq!(answer.text, sink.0);
         assert!(answer.usage.unwrap().prompt_tokens > 20);
+    }
+
+    fn ask_for(generate: &Generate, schema: &str) -> Result<(Generated, String), ModelError> {
+        let schema = Schema::parse(schema).unwrap();
+        let mut text = String::new();
+        let request = Generation {
+            messages: &[Message::user("Why?")],
+            max_tokens: 60,
+            schema: Some(&schema),
+        };
+        let cancel = CancelFlag::default();
+        let done = generate.generate(&request, &cancel, &mut |piece| text.push_str(piece))?;
+        Ok((done, text))
+    }
+
+    #[test]
+    fn a_schema_is_held_to_unless_it_is_too_complex() {
+        let (_file, generate) = open(options());
+        let record =
+            r#"{"type":"object","required":["ok"],"properties":{"ok":{"type":"boolean"}}}"#;
+        let (done, text) = ask_for(&generate, record).unwrap();
+        assert_eq!((done.shape, done.ended), (Shape::Held, Ended::Stop));
+        assert!(matches!(
+            text.as_str(),
+            r#"{"ok":true}"# | r#"{"ok":false}"#
+        ));
+        let long = r#"{"type":"object","required":["a"],
+            "properties":{"a":{"type":"string","minLength":5000000000}}}"#;
+        assert_eq!(ask_for(&generate, long).unwrap().0.shape, Shape::TooComplex);
+    }
+
+    #[test]
+    fn a_record_of_a_document_fits_its_schema_whatever_the_model_wants() {
+        let (_file, generate) = open(options());
+        let engine = Grounded::new(Arc::new(generate), None);
+        let passages = passages_from_page(1, "The warranty lasts two years.");
+        let request = AnswerRequest {
+            prompt: "How long is the warranty?",
+            passages: &passages,
+            table: None,
+            image: None,
+            left_out: None,
+            query: None,
+            vectors: None,
+        };
+        let schema = Schema::parse(
+            r#"{"type":"object","required":["years","unit"],"properties":{
+                "years":{"type":"integer","minimum":0,"maximum":99},"unit":{"enum":["years","days"]}}}"#,
+        )
+        .unwrap();
+        let mut sink = Sink(String::new());
+        let answer = engine
+            .record(&request, &schema, &CancelFlag::default(), &mut sink)
+            .unwrap();
+        schema.check(&answer.record.unwrap().value).unwrap();
     }
 }

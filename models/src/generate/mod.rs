@@ -3,12 +3,13 @@
 //! candle's own models are not fit for documents (rotary tables in half precision, wrong results after a second turn, no batches,
 //! weights held twice), so only its tensors are used. From file to text: `gguf` checks a header, `config` its numbers, `network` holds
 //! the weights and computes, `kv` the cached keys and values, `text` and `template` translate, `schedule` computes for many requests at
-//! once, `sample` chooses. `engine` offers it all to `ground`, which answers prompts about documents with it.
+//! once, `sample` chooses, `constrain` holds the choice to a JSON schema. `engine` offers it all to `ground`, which answers prompts about documents with it.
 //!
 //! Not here: training, experts, SentencePiece vocabularies, other processors than the CPU.
 
 mod arch;
 mod config;
+mod constrain;
 mod engine;
 mod gguf;
 mod kv;
@@ -23,12 +24,14 @@ mod testing;
 mod text;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use crate::error::ModelError;
 use crate::ground::Message;
+use crate::schema::Schema;
 
 use config::Config;
+use constrain::{Constraint, Constraints};
 use gguf::Gguf;
 use schedule::Scheduler;
 use template::Template;
@@ -44,6 +47,8 @@ pub struct Model {
     template: Template,
     scheduler: Scheduler,
     limits: Limits,
+    /// Built for the first schema; it takes a part of a second for a large vocabulary.
+    constraints: OnceLock<Option<Constraints>>,
 }
 
 impl Model {
@@ -64,6 +69,7 @@ impl Model {
             vocabulary,
             template,
             limits,
+            constraints: OnceLock::new(),
         })
     }
 
@@ -81,6 +87,14 @@ impl Model {
     /// Tokens that a prompt and its answer may have together.
     pub fn context(&self) -> usize {
         self.limits.context
+    }
+
+    /// What holds a reply to a schema; none when this schema cannot be held to with these tokens.
+    pub fn constrain(&self, schema: &Schema) -> Option<Constraint> {
+        let constraints = self
+            .constraints
+            .get_or_init(|| Constraints::new(&self.vocabulary));
+        constraints.as_ref()?.hold_to(schema)
     }
 
     /// Hands a request in, or refuses it at once.

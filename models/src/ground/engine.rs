@@ -14,15 +14,19 @@ use crate::extractive::select::{Budget, Scope, Selection, select};
 use crate::passage::Passage;
 use crate::schema::Schema;
 
-use super::generator::{Ended, Generation, Generator, Message};
+use super::generator::{Ended, Generation, Generator, Message, Shape};
 use super::prompt;
 use super::sections;
+use super::thinking::Thinking;
 use super::writer::{Written, write};
 
 /// Tokens kept for rules, markers and question beside passages and reply.
 pub(super) const OVERHEAD: usize = 512;
 /// A window smaller than this cannot show a passage; what does not fit then is the server's to refuse.
 pub(super) const MIN_PASSAGES: usize = 256;
+/// Note of a reply that could not be held to its schema.
+const NOT_HELD: &str =
+    "the schema is too complex for the model to be held to it; its reply was checked afterwards";
 /// Longest list of places in a note.
 const MAX_PLACES: usize = 12;
 
@@ -156,12 +160,15 @@ impl AnswerEngine for Grounded {
     ) -> Result<Answer, ModelError> {
         let read = self.read(request, cancel)?;
         let messages = prompt::record(request, &read.passages, schema);
-        let value = self.valid(messages, schema, cancel)?;
+        let (value, shape) = self.valid(messages, schema, cancel)?;
         let record = Record::found_in(value, &read.passages);
         let text = record.text();
         sink.chunk(&text);
         let mut notes: Vec<String> = unread(request, &read).into_iter().collect();
         notes.extend(record.unsourced_note());
+        if shape == Shape::TooComplex {
+            notes.push(NOT_HELD.to_owned());
+        }
         notes.extend(request.left_out.map(str::to_owned));
         Ok(Answer {
             text,
@@ -183,10 +190,10 @@ impl Grounded {
         mut messages: Vec<Message>,
         schema: &Schema,
         cancel: &CancelFlag,
-    ) -> Result<Value, ModelError> {
-        let mut text = self.ask(&messages, schema, cancel)?;
+    ) -> Result<(Value, Shape), ModelError> {
+        let (mut text, shape) = self.ask(&messages, schema, cancel)?;
         let reason = match schema.read(&text) {
-            Ok(value) => return Ok(value),
+            Ok(value) => return Ok((value, shape)),
             Err(mismatch) => mismatch.to_string(),
         };
         tracing::warn!(
@@ -198,9 +205,10 @@ impl Grounded {
         messages.push(Message::user(format!(
             "That does not fit the schema: {reason}. Reply with the corrected JSON object only."
         )));
-        let text = self.ask(&messages, schema, cancel)?;
+        let (text, shape) = self.ask(&messages, schema, cancel)?;
         schema
             .read(&text)
+            .map(|value| (value, shape))
             .map_err(|mismatch| ModelError::Schema(mismatch.to_string()))
     }
 
@@ -209,19 +217,21 @@ impl Grounded {
         messages: &[Message],
         schema: &Schema,
         cancel: &CancelFlag,
-    ) -> Result<String, ModelError> {
+    ) -> Result<(String, Shape), ModelError> {
         let request = Generation {
             messages,
             max_tokens: self.generator.limits().reply,
             schema: Some(schema),
         };
-        let mut thinking = super::thinking::Thinking::default();
         let mut text = String::new();
-        self.generator.generate(&request, cancel, &mut |piece| {
-            text.push_str(&thinking.push(piece));
-        })?;
-        text.push_str(&thinking.finish());
-        Ok(text)
+        let generated = self
+            .generator
+            .generate(&request, cancel, &mut |piece| text.push_str(piece))?;
+        // What was held to its schema holds no thinking: a tag in it stands in a value.
+        if generated.shape != Shape::Held {
+            text = Thinking::taken_out(&text);
+        }
+        Ok((text, generated.shape))
     }
 }
 

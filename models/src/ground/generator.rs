@@ -107,6 +107,19 @@ pub struct Generated {
     pub ended: Ended,
     /// Tokens read and written, when known.
     pub usage: Option<Usage>,
+    /// How it came to its shape.
+    pub shape: Shape,
+}
+
+/// What was done about the schema of a reply while it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// Nothing here: there was none, or a server was told of it, which may or may not know what to do.
+    Free,
+    /// Every token was chosen to fit: the reply is JSON of the schema, and nothing else stands in it.
+    Held,
+    /// The schema is too complex to be held to; the model was only told of it.
+    TooComplex,
 }
 
 /// Why a reply ended.

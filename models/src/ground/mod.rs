@@ -20,4 +20,4 @@ mod thinking;
 mod writer;
 
 pub use engine::Grounded;
-pub use generator::{Ended, Generated, Generation, Generator, Limits, Message, Role};
+pub use generator::{Ended, Generated, Generation, Generator, Limits, Message, Role, Shape};

@@ -16,6 +16,7 @@ struct Parrot {
     replies: Mutex<Vec<String>>,
     seen: Mutex<Vec<Vec<Message>>>,
     limits: Limits,
+    shape: Shape,
 }
 
 impl Parrot {
@@ -31,11 +32,26 @@ impl Parrot {
     }
 
     fn with_limits(replies: &[&str], limits: Limits) -> Arc<Self> {
-        Arc::new(Self {
+        Arc::new(Self::saying(replies, limits, Shape::Free))
+    }
+
+    /// One that says how its replies came to their shape.
+    fn with_shape(replies: &[&str], shape: Shape) -> Arc<Self> {
+        let limits = Limits {
+            context: 8_192,
+            passages: 2_000,
+            reply: 256,
+        };
+        Arc::new(Self::saying(replies, limits, shape))
+    }
+
+    fn saying(replies: &[&str], limits: Limits, shape: Shape) -> Self {
+        Self {
             replies: Mutex::new(replies.iter().rev().map(|r| (*r).to_owned()).collect()),
             seen: Mutex::new(Vec::new()),
             limits,
-        })
+            shape,
+        }
     }
 }
 
@@ -75,6 +91,7 @@ impl Generator for Parrot {
         Ok(Generated {
             ended: Ended::Stop,
             usage: None,
+            shape: self.shape,
         })
     }
 }
@@ -103,6 +120,7 @@ fn request<'a>(prompt: &'a str, passages: &'a [Passage]) -> AnswerRequest<'a> {
         image: None,
         left_out: None,
         query: None,
+        vectors: None,
     }
 }
 
@@ -312,4 +330,24 @@ fn a_record_that_never_fits_is_refused() {
         &mut Heard::default(),
     );
     assert!(matches!(refused, Err(ModelError::Schema(_))), "{refused:?}");
+}
+
+#[test]
+fn only_a_reply_that_was_not_held_to_its_schema_is_searched_for_thinking() {
+    let schema =
+        Schema::parse(r#"{"type":"object","properties":{"tag":{"type":"string"}}}"#).unwrap();
+    let passages = lease();
+    let record = |reply: &str, shape: Shape| {
+        let engine = Grounded::new(Parrot::with_shape(&[reply], shape), None);
+        let mut heard = Heard::default();
+        let request = request("Which tag?", &passages);
+        let flag = CancelFlag::default();
+        engine.record(&request, &schema, &flag, &mut heard).unwrap()
+    };
+    let held = record(r#"{"tag":"<think>a</think>"}"#, Shape::Held);
+    assert_eq!(held.record.unwrap().value["tag"], "<think>a</think>");
+    let told = record(r#"<think>hm</think>{"tag":"b"}"#, Shape::TooComplex);
+    assert_eq!(told.record.unwrap().value["tag"], "b");
+    let says = |notes: &[String]| notes.iter().any(|note| note.contains("too complex"));
+    assert!(says(&told.notes) && !says(&held.notes));
 }

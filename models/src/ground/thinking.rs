@@ -13,6 +13,14 @@ pub(super) struct Thinking {
 }
 
 impl Thinking {
+    /// A whole text without its thinking.
+    pub(super) fn taken_out(text: &str) -> String {
+        let mut thinking = Self::default();
+        let mut answer = thinking.push(text);
+        answer.push_str(&thinking.finish());
+        answer
+    }
+
     /// Takes a piece and returns what of the text so far is answer.
     pub(super) fn push(&mut self, piece: &str) -> String {
         self.held.push_str(piece);

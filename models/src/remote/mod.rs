@@ -22,7 +22,7 @@ use parking_lot::Mutex;
 
 use crate::cancel::CancelFlag;
 use crate::error::ModelError;
-use crate::ground::{Generated, Generation, Generator, Limits};
+use crate::ground::{Generated, Generation, Generator, Limits, Shape};
 
 pub use breaker::BreakerState;
 pub use settings::{Key, RemoteSettings, SettingsError};
@@ -211,7 +211,13 @@ impl Reply {
                 }
                 piece(&text);
             }
-            Event::Finished(ended) => self.generated = Some(Generated { ended, usage: None }),
+            Event::Finished(ended) => {
+                self.generated = Some(Generated {
+                    ended,
+                    usage: None,
+                    shape: Shape::Free,
+                });
+            }
             Event::Usage(usage) => self.usage = Some(usage),
             Event::Alive => {}
             Event::Failed(reason) => return Err(self.broke(reason, None)),

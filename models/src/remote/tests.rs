@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::*;
 use crate::engine::Usage;
-use crate::ground::{Ended, Message};
+use crate::ground::{Ended, Message, Shape};
 use crate::schema::Schema;
 
 /// What was asked: the head in lower case, and the body.
@@ -143,7 +143,8 @@ fn a_streamed_reply_is_handed_over_with_its_usage() {
         outcome.unwrap(),
         Generated {
             ended: Ended::Stop,
-            usage: Some(usage)
+            usage: Some(usage),
+            shape: Shape::Free,
         }
     );
     let asked = server.asked.recv().unwrap();

@@ -7,6 +7,7 @@
 
 mod check;
 mod flat;
+mod grammar;
 mod parse;
 mod text;
 
@@ -119,6 +120,11 @@ impl Schema {
     /// The schema as it was given.
     pub fn as_json(&self) -> &Value {
         &self.source
+    }
+
+    /// What a reply is held to while it is being written. Every value of it fits.
+    pub(crate) fn narrowed(&self) -> Value {
+        grammar::narrowed(&self.root)
     }
 
     /// Whether a value fits.

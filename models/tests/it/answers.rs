@@ -73,6 +73,7 @@ fn request<'a>(prompt: &'a str, passages: &'a [Passage]) -> AnswerRequest<'a> {
         image: None,
         left_out: None,
         query: None,
+        vectors: None,
     }
 }
 

@@ -357,6 +357,76 @@ fn control_tokens_in_a_text_are_only_text() {
     );
 }
 
+/// A tokenizer in the form of XLM-R's, which multilingual models have: unigrams, words marked by their space, `<s>` around a text.
+fn unigram_tokenizer_json() -> String {
+    let pieces = [
+        "<s>",
+        "<pad>",
+        "</s>",
+        "<unk>",
+        "<mask>",
+        "▁al",
+        "pha",
+        "▁",
+        "<",
+        "/",
+        "s",
+        ">",
+        "▁дом",
+        "漢",
+        "字",
+        "▁a",
+    ];
+    let special: Vec<String> = (0..5)
+        .map(|id| {
+            format!(
+                r#"{{"id":{id},"content":"{}","special":true,"single_word":false,"lstrip":false,"rstrip":false,"normalized":false}}"#,
+                pieces[id]
+            )
+        })
+        .collect();
+    let vocabulary: Vec<String> = pieces
+        .iter()
+        .map(|piece| format!(r#"["{piece}",-{}.0]"#, 20 - piece.chars().count()))
+        .collect();
+    format!(
+        r#"{{"version":"1.0","truncation":{{"max_length":9,"strategy":"LongestFirst","stride":0}},"padding":{{"strategy":"BatchLongest",
+        "direction":"Right","pad_to_multiple_of":null,"pad_id":1,"pad_type_id":0,"pad_token":"<pad>"}},"added_tokens":[{}],
+        "normalizer":null,
+        "pre_tokenizer":{{"type":"Sequence","pretokenizers":[{{"type":"WhitespaceSplit"}},
+            {{"type":"Metaspace","replacement":"▁","add_prefix_space":true}}]}},
+        "post_processor":{{"type":"TemplateProcessing",
+            "single":[{{"SpecialToken":{{"id":"<s>","type_id":0}}}},{{"Sequence":{{"id":"A","type_id":0}}}},
+                {{"SpecialToken":{{"id":"</s>","type_id":0}}}}],
+            "pair":[],"special_tokens":{{"<s>":{{"id":"<s>","ids":[0],"tokens":["<s>"]}},
+                "</s>":{{"id":"</s>","ids":[2],"tokens":["</s>"]}}}}}},
+        "decoder":{{"type":"Metaspace","replacement":"▁","add_prefix_space":true}},
+        "model":{{"type":"Unigram","unk_id":3,"vocab":[{}]}}}}"#,
+        special.join(","),
+        vocabulary.join(",")
+    )
+}
+
+#[test]
+fn a_multilingual_vocabulary_of_unigrams_is_read() {
+    let (dir, weights) = (tempfile::tempdir().unwrap(), weights());
+    write_model(dir.path(), &weights);
+    fs::write(dir.path().join("tokenizer.json"), unigram_tokenizer_json()).unwrap();
+    let embedder = BertEmbedder::open("multilingual", dir.path(), WINDOW).unwrap();
+    let texts = ["alpha дом", "漢字", "дом </s> alpha", "é"];
+    let vectors = embedder.embed(&texts, &CancelFlag::default()).unwrap();
+    let ids: [&[usize]; 4] = [
+        &[0, 5, 6, 12, 2],
+        &[0, 7, 13, 14, 2],
+        // The end of a text is an end only where the tokenizer puts it, though it is one of the pieces.
+        &[0, 12, 7, 5, 6, 2],
+        &[0, 7, 3, 2],
+    ];
+    for ((vector, ids), text) in vectors.iter().zip(ids).zip(texts) {
+        assert_close(vector, &Reference(&weights).embed(ids), text);
+    }
+}
+
 #[test]
 fn an_endless_word_costs_no_more_than_the_window() {
     let (_dir, embedder, weights) = model();

@@ -73,6 +73,7 @@ impl QuestionSet {
             image: None,
             left_out: None,
             query: None,
+            vectors: None,
         };
         engine
             .answer(&request, &CancelFlag::default(), &mut Ignore)

@@ -305,13 +305,14 @@ mod tests {
             }
         );
         assert_eq!(told.len(), 2);
-        let topics = r#""topics":["job:00000000-0000-0000-0000-000000000000"],"type":"hello"}"#;
-        assert_eq!(
-            hellos,
-            [
-                format!(r#"{{"since":null,{topics}"#),
-                format!(r#"{{"since":7,{topics}"#)
-            ]
-        );
+        let hello = |since: Option<u64>| {
+            let topics = ["job:00000000-0000-0000-0000-000000000000"];
+            json!({"type": "hello", "topics": topics, "since": since})
+        };
+        let hellos: Vec<serde_json::Value> = hellos
+            .iter()
+            .map(|hello| serde_json::from_str(hello).unwrap())
+            .collect();
+        assert_eq!(hellos, [hello(None), hello(Some(7))]);
     }
 }

@@ -10,7 +10,7 @@ use std::{
 
 use indicatif::HumanBytes;
 use quire_extract::{ParserPool, PoolConfig, find_program, ocr::Ocr};
-use quire_models::{Catalog, ModelDir, ModelKind, ModelSpec, ModelStatus};
+use quire_models::{Catalog, ModelDir, ModelSpec, ModelStatus};
 use quire_store::free_bytes;
 
 use super::finding::Finding;
@@ -204,21 +204,21 @@ fn more(others: usize) -> String {
 pub(super) fn models(config: &Config) -> Vec<Finding> {
     let dir = ModelDir::new(&config.models_dir);
     let catalog = Catalog::builtin().models().iter();
-    catalog.filter_map(|spec| model(&dir, spec)).collect()
+    catalog
+        .filter_map(|spec| model(&dir, spec, &config.embedder))
+        .collect()
 }
 
 /// Nothing is said of models that are neither needed nor there.
-fn model(dir: &ModelDir, spec: &ModelSpec) -> Option<Finding> {
+fn model(dir: &ModelDir, spec: &ModelSpec, embedder: &str) -> Option<Finding> {
     const AREA: &str = "model";
     let id = &spec.id;
     match dir.status(spec) {
-        ModelStatus::Missing if spec.default && spec.kind == ModelKind::Embed => {
-            Some(Finding::warning(
-                AREA,
-                format!("{id} is not installed: answers are found by words only"),
-                "quire models pull",
-            ))
-        }
+        ModelStatus::Missing if spec.id == embedder => Some(Finding::warning(
+            AREA,
+            format!("{id} is not installed: answers are found by words only"),
+            format!("quire models pull {id}"),
+        )),
         ModelStatus::Missing => None,
         ModelStatus::Damaged => Some(damaged(id, "a file has the wrong size")),
         ModelStatus::Installed if spec.bytes() > VERIFIED_BYTES => Some(Finding::ok(

@@ -3,7 +3,7 @@
 use sqlx::{Postgres, Transaction};
 
 use super::sweep;
-use crate::{error::StoreError, store::Store};
+use crate::{error::StoreError, store::Store, vectors};
 
 /// The key of the lock: "quirehk" in ASCII.
 const HOUSEKEEPING_LOCK: i64 = 0x71_75_69_72_65_68_6b;
@@ -12,7 +12,7 @@ const PARTITIONS_AHEAD: i32 = 3;
 
 impl Store {
     /// Deletes what is finished and old, makes and drops event partitions (events of jobs created more than `retention_days` ago
-    /// go), and gives queued jobs without a queue entry a new one. Meant to be called about once a minute; does nothing while
+    /// go), gives queued jobs without a queue entry a new one, and forgets vectors that are not used. Meant to be called about once a minute; does nothing while
     /// another process is at it.
     pub async fn housekeeping(&self, retention_days: u32) -> Result<(), StoreError> {
         let keep = i32::try_from(retention_days).unwrap_or(i32::MAX);
@@ -31,6 +31,10 @@ impl Store {
         }
         if let Some(mut tx) = self.lead().await? {
             sweep::stranded_jobs(&mut tx).await?;
+            tx.commit().await?;
+        }
+        if let Some(mut tx) = self.lead().await? {
+            vectors::sweep::surplus(&mut tx).await?;
             tx.commit().await?;
         }
         self.compact_tallies().await?;

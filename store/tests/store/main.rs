@@ -29,4 +29,5 @@ mod password;
 mod queue;
 mod schema;
 mod support;
+mod vectors;
 mod workers;

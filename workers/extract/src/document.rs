@@ -415,6 +415,18 @@ pub struct ImageInfo {
     /// Fingerprint of the upright picture, 16 hexadecimal digits (dHash): pictures that look alike differ in few of its 64 bits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub difference_hash: Option<String>,
+    /// What a model takes the picture to show.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub caption: Option<Caption>,
+}
+
+/// What a model says of a picture: a guess, and no text of the file.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caption {
+    /// One line.
+    pub text: String,
+    /// Id of the model.
+    pub model: String,
 }
 
 /// Something a reader of the document should know.

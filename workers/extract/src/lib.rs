@@ -31,8 +31,8 @@ pub mod structure;
 
 pub use chunks::{Budget, Chunk, ChunkOptions, chunks};
 pub use document::{
-    Column, ColumnKind, Document, EXTRACTOR_VERSION, EmptyReason, ImageInfo, Line, LineRole, Page,
-    Row, Sheet, Table, TextEngine, Warning,
+    Caption, Column, ColumnKind, Document, EXTRACTOR_VERSION, EmptyReason, ImageInfo, Line,
+    LineRole, Page, Row, Sheet, Table, TextEngine, Warning,
 };
 pub use error::ParseError;
 pub use many::{Many, Update};

@@ -12,16 +12,17 @@ use std::collections::BTreeMap;
 use serde_json::{Map, Value};
 
 use crate::cancel::CancelFlag;
-use crate::embed::Embedder;
+use crate::embed::{Embedder, KnownVectors};
 use crate::engine::{Answer, AnswerRequest, AnswerSink, Citation, Record};
 use crate::error::ModelError;
 use crate::schema::{Field, Schema};
 
 use super::corpus::Corpus;
+use super::embedding::Embedding;
 use super::prompt::Prompt;
 use super::query::Query;
 use super::question::is_convincing;
-use super::rank::{Embedding, Ranking, rank_lexically, rank_with};
+use super::rank::{Ranking, rank_lexically, rank_with};
 use super::reply::{ENGINE, Reply};
 use super::select::Quiet;
 use label::Label;
@@ -50,6 +51,7 @@ pub(super) fn fill(
         let finder = Finder {
             corpus: &corpus,
             embedder,
+            known: request.vectors,
             cancel,
             schema,
         };
@@ -97,6 +99,7 @@ fn pointer(name: &str) -> String {
 struct Finder<'a> {
     corpus: &'a Corpus<'a>,
     embedder: Option<&'a dyn Embedder>,
+    known: Option<&'a dyn KnownVectors>,
     cancel: &'a CancelFlag,
     schema: &'a Schema,
 }
@@ -132,7 +135,7 @@ impl Finder<'_> {
         match self.embedder {
             None => Ok(rank_lexically(self.corpus, query)),
             Some(embedder) => {
-                let mut embedding = Embedding::new(embedder, self.cancel);
+                let mut embedding = Embedding::new(embedder, self.known, self.cancel);
                 rank_with(
                     &mut embedding,
                     self.corpus,

@@ -26,6 +26,7 @@ fn fill_from(pages: &[&str], schema: &Value) -> Result<Answer, ModelError> {
         image: None,
         left_out: None,
         query: None,
+        vectors: None,
     };
     let schema = Schema::from_value(schema.clone()).unwrap();
     Extractive::new(None).record(&request, &schema, &CancelFlag::default(), &mut Silent)

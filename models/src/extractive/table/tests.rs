@@ -87,6 +87,7 @@ fn ask_of(prompt: &str, facts: &TableFacts) -> Answer {
         image: None,
         left_out: None,
         query: None,
+        vectors: None,
     };
     Extractive::new(None)
         .answer(&request, &CancelFlag::default(), &mut Ignore)

@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use crate::cancel::CancelFlag;
 use crate::error::ModelError;
 
+use super::constrain::Constraint;
 use super::sample::Sampling;
 use super::text::Vocabulary;
 
@@ -71,6 +72,8 @@ pub struct Request {
     pub stops: Vec<String>,
     /// How tokens are chosen.
     pub sampling: Sampling,
+    /// What the text is held to; it ends when that is complete, and fails when its tokens end before.
+    pub constraint: Option<Constraint>,
     /// When the answer is of no use any more.
     pub deadline: Option<Instant>,
     /// Raised when it is not wanted any more, and when its stream is dropped: it must be the request's own.
@@ -86,6 +89,7 @@ impl Request {
             min_tokens: 0,
             stops: Vec::new(),
             sampling: Sampling::default(),
+            constraint: None,
             deadline: None,
             cancel: CancelFlag::default(),
         }
@@ -157,7 +161,7 @@ pub enum Event {
 /// Why an answer is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reason {
-    /// The model ended its turn.
+    /// The model ended its turn, or completed what it was held to.
     Ended,
     /// A stop text came.
     Stopped,

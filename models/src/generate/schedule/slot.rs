@@ -2,6 +2,7 @@
 
 use crate::error::ModelError;
 
+use super::super::constrain::Constraint;
 use super::super::kv::Sequence;
 use super::super::network::Input;
 use super::super::sample::Sampler;
@@ -95,6 +96,9 @@ impl Slot {
                 }
             }
         }
+        if let Err(error) = self.hold(&mut scores) {
+            return self.fail(error);
+        }
         let Some(token) = self.sampler.choose(&mut scores) else {
             let nonsense = "the model gives scores that are no numbers".to_owned();
             return self.fail(ModelError::Inference(nonsense));
@@ -102,17 +106,47 @@ impl Slot {
         if vocabulary.is_stop(token) {
             return self.finish(Reason::Ended);
         }
+        let complete = match self.held_to().map(|held| held.accept(token)) {
+            Some(Ok(complete)) => complete,
+            Some(Err(error)) => return self.fail(error),
+            None => false,
+        };
         self.usage.answer_tokens += 1;
         let text = self.utf8.push(vocabulary.bytes(token));
         let text = self.stops.push(&text);
         self.send(Event::Token { id: token, text });
-        if self.stops.is_stopped() {
+        if complete {
+            self.finish(Reason::Ended);
+        } else if self.stops.is_stopped() {
             self.finish(Reason::Stopped);
         } else if self.usage.answer_tokens >= self.job.request.max_tokens {
-            self.finish(Reason::Length);
+            self.exhaust();
         } else {
             self.chosen = Some(token);
         }
+    }
+
+    fn held_to(&mut self) -> Option<&mut Constraint> {
+        self.job.request.constraint.as_mut()
+    }
+
+    /// Takes the tokens out of the choice that the text may not go on with.
+    fn hold(&mut self, scores: &mut [f32]) -> Result<(), ModelError> {
+        match self.held_to() {
+            Some(held) => held.mask(scores),
+            None => Ok(()),
+        }
+    }
+
+    /// There may be no more tokens. Half a text of a wanted shape is none.
+    fn exhaust(&mut self) {
+        if self.held_to().is_none() {
+            return self.finish(Reason::Length);
+        }
+        let tokens = self.usage.answer_tokens;
+        self.fail(ModelError::Schema(format!(
+            "the reply is not complete after {tokens} tokens"
+        )));
     }
 
     /// Ends the request with an error.

@@ -17,7 +17,8 @@ use super::{Event, Job, Limits};
 
 /// Tokens of a prompt in one step while nobody else is being written for: products are at their best.
 const CHUNK_ALONE: usize = 512;
-/// The same while others stream: 0.17 s of one core for a 0.6B model (64 took 0.3), in whole tiles of rows for one thread and for two.
+/// The same while others stream: about 0.17 s of one core at the 214 tokens/s that `make bench-models` shows, in whole tiles of rows
+/// for one thread and for two.
 const CHUNK_SHARED: usize = 36;
 
 /// The state of the thread.

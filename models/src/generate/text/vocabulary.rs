@@ -169,6 +169,11 @@ impl Vocabulary {
         &self.bytes[start as usize..end as usize]
     }
 
+    /// Number of tokens.
+    pub(in crate::generate) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
     /// Whether a token ends a turn.
     pub(in crate::generate) fn is_stop(&self, id: u32) -> bool {
         self.stops.contains(&id)

@@ -25,8 +25,8 @@ pub(super) const PAIRS: usize = 4;
 pub(super) const WORDS: usize = 16;
 
 /// Where the factors of the scales are in a tile of either format, as f16 in the first half of the line. Before them are the scales, 32
-/// bytes for each two lines of words or more; behind them the words, in the order in which they are used: read in any other, they came
-/// at 15 GB/s instead of 25.
+/// bytes for each two lines of words or more; behind them the words, in the order in which they are used, because only then
+/// does the processor fetch them ahead.
 pub(super) const FACTORS: usize = 4;
 /// Where the minimums of `Q4_K` start, laid out like the scales: two bytes a column for each pair. Their factors are in the second half
 /// of the line of factors.

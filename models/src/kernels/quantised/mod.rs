@@ -2,8 +2,8 @@
 //!
 //! candle lays weights out for its own kernels, but takes 6 bits for the four of `Q4_K` and 10 for the six of `Q6_K`, and scales in f32
 //! after every 32 weights. With our tiles (`layout`, `tile`), in tokens per processor second of one core, Qwen3-0.6B's shape as
-//! `Q4_K_M`, `make bench-models` before and after: one sequence at 512 tokens 19 and 36 (a fifth of it from `half::widen`), four 31 and
-//! 65, eight 40 and 70, prompts 160 and 188. llama.cpp in the same runs: 25, 33, 33, and 122.
+//! `Q4_K_M`, `make bench-models` before and after (`half::widen` and the buffers that are used again included): one sequence at 512
+//! tokens 19.5 and 33.7, four 31 and 64, eight 40 and 68, prompts 160 and 214. llama.cpp in the last run: 24, 32, 32, and 126.
 //!
 //! Other formats and shapes, and processors without AVX-512, keep candle's products.
 

@@ -233,6 +233,8 @@ impl Assembly {
                 .into_iter()
                 .map(|(key, value)| (no_nul(key), no_nul(value)))
                 .collect(),
+            // No format has one: it comes from a model, after this.
+            caption: None,
             ..image
         });
         Ok(())

@@ -79,6 +79,7 @@ impl Format for Image {
             exif: decoded.exif,
             color_profile: decoded.profile,
             difference_hash: Some(hash::difference_hash(&picture)),
+            caption: None,
         })?;
         out.progress(0, Some(1))?;
         let image = PageImage {
